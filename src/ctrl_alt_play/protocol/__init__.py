@@ -1,0 +1,1 @@
+"""The contract between panel and agent: typed messages, errors, and sessions without I/O."""

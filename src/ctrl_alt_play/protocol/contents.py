@@ -1,0 +1,275 @@
+"""What each action, event and legacy message carries."""
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ctrl_alt_play.protocol.errors import ErrorCode
+from ctrl_alt_play.protocol.messages import Instant
+from ctrl_alt_play.protocol.specification import Model, ServerId, Signal, Specification
+
+
+class Action(StrEnum):
+    """What a panel may command. `send_command` is ours: an agent that does not know it says so, and gets the legacy message."""
+
+    CREATE_SERVER = "create_server"
+    START_SERVER = "start_server"
+    STOP_SERVER = "stop_server"
+    RESTART_SERVER = "restart_server"
+    KILL_SERVER = "kill_server"
+    DELETE_SERVER = "delete_server"
+    GET_STATUS = "get_status"
+    SEND_COMMAND = "send_command"
+
+
+ACCEPTED_STATUS = {
+    Action.CREATE_SERVER: "creating",
+    Action.START_SERVER: "starting",
+    Action.STOP_SERVER: "stopping",
+    Action.RESTART_SERVER: "restarting",
+    Action.KILL_SERVER: "stopping",
+    Action.DELETE_SERVER: "deleting",
+    Action.SEND_COMMAND: "processing",
+}
+"""The status in the response that accepts an action. `get_status` answers with the server's own."""
+
+
+class LegacyRequest(StrEnum):
+    """What a panel may ask for by a legacy message alone."""
+
+    SYSTEM_INFO = "system_info_request"
+    FILE_READ = "file_read"
+    FILE_WRITE = "file_write"
+
+
+class ServerState(StrEnum):
+    """What a server is seen to be. The wire carries these words, and `deleted` and the failures beside them."""
+
+    ABSENT = "absent"
+    CREATED = "created"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    CRASHED = "crashed"
+    UNKNOWN = "unknown"
+
+
+class Outcome(StrEnum):
+    """The words of `server_status_changed` that are no lasting state."""
+
+    DELETED = "deleted"
+    CREATE_FAILED = "create_failed"
+    START_FAILED = "start_failed"
+    STOP_FAILED = "stop_failed"
+    DELETE_FAILED = "delete_failed"
+
+
+# Payloads of commands
+
+
+class StopPayload(Model):
+    """Unset fields follow the server's own stop rule, which is SIGTERM and 30 s unless its specification says otherwise."""
+
+    signal: Signal | None = None
+    timeout: float | None = Field(default=None, ge=0, le=3600, description="seconds")
+
+
+class DeletePayload(Model):
+    keep_data: bool = False
+
+
+class LinePayload(Model):
+    line: str = Field(max_length=8192, pattern=r"^[^\r\n\x00]*$")
+
+
+# Data of events
+
+
+class StatusChanged(Model):
+    """A change, told when it happened. Successes carry `current_status`, failures `status` and `error`."""
+
+    server_id: ServerId
+    previous_status: str | None = None
+    current_status: str | None = None
+    status: str | None = None
+    pid: int | None = None
+    exit_code: int | None = None
+    forced: bool | None = None
+    oom_killed: bool | None = None
+    error: str | None = None
+
+    @property
+    def word(self) -> str | None:
+        """What the server has become, or how the attempt ended."""
+        return self.current_status or self.status
+
+
+class Memory(Model):
+    used: str | None = Field(default=None, description='mebibytes, as "512m"')
+    used_bytes: int | None = None
+    limit_bytes: int | None = None
+    percentage: float | None = None
+
+
+class Disk(Model):
+    used_bytes: int | None = None
+    limit_bytes: int | None = None
+
+
+class Traffic(Model):
+    """Bytes since the container started."""
+
+    rx: int | None = None
+    tx: int | None = None
+
+
+class Resources(Model):
+    cpu: float | None = Field(default=None, description="percent of one core")
+    memory: Memory | None = None
+    disk: Disk | None = None
+    network: Traffic | None = None
+
+
+class StatusReport(Model):
+    """The full status of one server, as measured."""
+
+    server_id: ServerId
+    status: str
+    container_id: str | None = None
+    uptime: float | None = Field(default=None, description="seconds")
+    resources: Resources | None = None
+
+
+# Data of legacy messages, panel to agent
+
+
+class Nothing(Model):
+    """A message that says all by its type."""
+
+
+class ServerCreate(Specification):
+    server_id: ServerId
+
+
+class ServerReference(Model):
+    server_id: ServerId
+
+
+class ServerCommand(Model):
+    server_id: ServerId
+    command: str = Field(max_length=8192, pattern=r"^[^\r\n\x00]*$")
+
+
+class FileRead(Model):
+    server_id: ServerId
+    path: str = Field(min_length=1, max_length=4096)
+
+
+class FileWrite(FileRead):
+    content: str
+
+
+# Data of legacy messages, agent to panel
+
+
+class Heartbeat(Model):
+    node_id: str
+    timestamp: Instant = None
+    status: Literal["online"] = "online"
+
+
+class SystemInfo(Model):
+    node_id: str | None = None
+    os: str | None = None
+    arch: str | None = None
+    memory: int | None = Field(default=None, description="bytes")
+    cpu: str | None = None
+    docker_version: str | None = None
+    capabilities: list[str] = Field(default_factory=list, max_length=256)
+    networks: dict[str, str] = Field(default_factory=dict, max_length=1024)
+    agent_version: str | None = None
+
+
+class LegacyTraffic(Model):
+    """Bytes since the container started; `in` is what the game received."""
+
+    received: int | None = Field(default=None, alias="in")
+    sent: int | None = Field(default=None, alias="out")
+
+
+class Stats(Model):
+    cpu: float | None = None
+    memory: int | None = Field(default=None, description="bytes")
+    disk: int | None = Field(default=None, description="bytes")
+    network: LegacyTraffic | None = None
+    players: int | None = None
+    timestamp: Instant = None
+
+
+class ServerStatus(Model):
+    server_id: ServerId
+    status: str
+    stats: Stats | None = None
+    error: str | None = None
+
+
+class ServerOutput(Model):
+    server_id: ServerId
+    output: str
+    stream: Literal["stdout", "stderr"] = "stdout"
+    timestamp: Instant = None
+
+
+class FileContent(Model):
+    server_id: ServerId
+    path: str
+    content: str | None = None
+    size: int | None = Field(default=None, description="bytes")
+
+
+class ErrorReport(Model):
+    code: ErrorCode = ErrorCode.INTERNAL
+    message: str = ""
+    details: str | None = None
+
+
+PAYLOADS: dict[Action, type[Model]] = {
+    Action.CREATE_SERVER: Specification,
+    Action.START_SERVER: Nothing,
+    Action.STOP_SERVER: StopPayload,
+    Action.RESTART_SERVER: StopPayload,
+    Action.KILL_SERVER: Nothing,
+    Action.DELETE_SERVER: DeletePayload,
+    Action.GET_STATUS: Nothing,
+    Action.SEND_COMMAND: LinePayload,
+}
+
+EVENTS: dict[str, type[Model]] = {"server_status_changed": StatusChanged, "server_status": StatusReport}
+
+TO_AGENT: dict[str, type[Model]] = {
+    "system_info_request": Nothing,
+    "server_create": ServerCreate,
+    "server_start": ServerReference,
+    "server_stop": ServerReference,
+    "server_restart": ServerReference,
+    "server_delete": ServerReference,
+    "server_command": ServerCommand,
+    "file_read": FileRead,
+    "file_write": FileWrite,
+}
+
+TO_PANEL: dict[str, type[Model]] = {
+    "heartbeat": Heartbeat,
+    "system_info": SystemInfo,
+    "server_status": ServerStatus,
+    "server_output": ServerOutput,
+    "file_content": FileContent,
+    "error": ErrorReport,
+}
+
+
+def wire(content: Model) -> dict[str, Any]:
+    """A content as it travels: camelCase, what is unset left out."""
+    return content.model_dump(by_alias=True, exclude_none=True)

@@ -1,0 +1,154 @@
+"""The panel's half of a connection: questions go out with a deadline, and each ends in an answer, a time-out, or the connection's end."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from ctrl_alt_play.clock import Clock
+from ctrl_alt_play.protocol.contents import EVENTS, TO_PANEL, Action, wire
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.messages import SILENCE_LIMIT_S, Command, Event, Legacy, Response, read
+from ctrl_alt_play.protocol.session import Session
+from ctrl_alt_play.protocol.specification import Model
+
+MOST_OPEN = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question of ours has its answer: a response, or the content of the legacy reply with its id."""
+
+    id: str
+    answer: Response | Model
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something the agent says unasked, or in answer to nothing we wait for: an event's or a legacy message's content."""
+
+    kind: str
+    content: Model
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a frame meant. A legacy reply is both an answer and news, so both may be set."""
+
+    answered: Answered | None = None
+    told: Told | None = None
+    replies: tuple[str, ...] = ()
+
+
+class PanelSession(Session):
+    """The panel's half."""
+
+    def __init__(self, node_id: str, clock: Clock) -> None:
+        super().__init__(clock)
+        self._node_id = node_id
+        self._deadlines: dict[str, float] = {}
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the node has said nothing for so long that it counts as away."""
+        return self.silent_s > SILENCE_LIMIT_S
+
+    def command(self, command_id: str, action: Action, server_id: str, payload: Model | None, timeout_s: float) -> str:
+        """The frame of a command, whose response is awaited from now on.
+
+        Raises:
+            Fault: `INSUFFICIENT_RESOURCES` when too many questions are open.
+        """
+        self._expect(command_id, timeout_s)
+        return self.encode(
+            Command(
+                id=command_id,
+                agent_id=self._node_id,
+                action=action,
+                server_id=server_id,
+                payload=None if payload is None else wire(payload),
+            )
+        )
+
+    def ask(self, message_id: str, kind: str, content: Model, timeout_s: float) -> str:
+        """The frame of a legacy message whose reply, repeating `message_id`, is awaited from now on.
+
+        Raises:
+            Fault: `INSUFFICIENT_RESOURCES` when too many questions are open.
+        """
+        self._expect(message_id, timeout_s)
+        return self.legacy(kind, content, message_id)
+
+    def receive(self, frame: str | bytes) -> Received:
+        """Reads a frame; never raises for what it holds."""
+        try:
+            message = self._open(frame)
+            match message:
+                case Response():
+                    return self._receive_response(message)
+                case Event():
+                    return self._receive_news(message.event, EVENTS.get(message.event), message.data, None)
+                case Legacy():
+                    return self._receive_news(
+                        message.type, TO_PANEL.get(message.type), message.data, message.message_id
+                    )
+                case Command():
+                    self.counts["unknown"] += 1
+                    return Received()
+                case _:
+                    assert_never(message)
+        except Fault as fault:
+            return Received(replies=(self.error(fault),))
+
+    def _receive_response(self, response: Response) -> Received:
+        if not self._settle(response.id):
+            self.counts["unmatched"] += 1
+            return Received()
+        return Received(Answered(response.id, response))
+
+    def _receive_news(self, kind: str, shape: type[Model] | None, data: object, message_id: str | None) -> Received:
+        if shape is None:
+            self.counts["unknown"] += 1
+            return Received()
+        try:
+            content = read(shape, data, ErrorCode.INVALID_MESSAGE)
+        except Fault:
+            self.counts["invalid"] += 1
+            raise
+        told = Told(kind, content)
+        if message_id is not None and self._settle(message_id):
+            return Received(Answered(message_id, content), told)
+        return Received(None, told)
+
+    def overdue(self) -> list[str]:
+        """The questions whose time is up, each told once; an answer that still comes is counted as unmatched."""
+        now = self._clock.monotonic()
+        late = [question for question, deadline in self._deadlines.items() if deadline <= now]
+        for question in late:
+            del self._deadlines[question]
+        return late
+
+    def next_deadline_s(self) -> float | None:
+        """Seconds until a question's time is up; None while nothing is open."""
+        if not self._deadlines:
+            return None
+        return max(0.0, min(self._deadlines.values()) - self._clock.monotonic())
+
+    def abandon(self) -> list[str]:
+        """The connection has ended: all open questions, which now have no answer to come."""
+        lost = list(self._deadlines)
+        self._deadlines.clear()
+        return lost
+
+    def forget(self, question: str) -> None:
+        """Whoever asked no longer waits."""
+        self._deadlines.pop(question, None)
+
+    def _expect(self, question: str, timeout_s: float) -> None:
+        if len(self._deadlines) >= MOST_OPEN:
+            raise Fault(
+                ErrorCode.INSUFFICIENT_RESOURCES,
+                f"Node {self._node_id} has {MOST_OPEN} commands open; wait for some to end.",
+            )
+        self._deadlines[question] = self._clock.monotonic() + timeout_s
+
+    def _settle(self, question: str) -> bool:
+        return self._deadlines.pop(question, None) is not None

@@ -1,0 +1,123 @@
+"""Serves one request after the other: accepts or refuses actions, and answers questions beside them."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+from ctrl_alt_play.agent.metrics import Metrics
+from ctrl_alt_play.agent.outbox import Outbox
+from ctrl_alt_play.agent.servers import files, status
+from ctrl_alt_play.agent.servers.fleet import Fleet, operation_of
+from ctrl_alt_play.agent.servers.server import Node
+from ctrl_alt_play.agent.system import system_info
+from ctrl_alt_play.protocol.agent_session import AgentSession, Request
+from ctrl_alt_play.protocol.contents import (
+    Action,
+    FileContent,
+    FileRead,
+    FileWrite,
+    LegacyRequest,
+    LinePayload,
+    wire,
+)
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+
+MOST_AT_ONCE = 256
+log = structlog.get_logger(__name__)
+
+
+class Desk:
+    """The one code path of all requests, in whichever shape they came. Actions are taken in order; questions are answered beside them."""
+
+    def __init__(self, node: Node, fleet: Fleet, outbox: Outbox, metrics: Metrics) -> None:
+        self._node = node
+        self._fleet = fleet
+        self._outbox = outbox
+        self._metrics = metrics
+        self._room = asyncio.Semaphore(MOST_AT_ONCE)
+
+    async def serve(self, request: Request, session: AgentSession, tasks: asyncio.TaskGroup) -> None:
+        """Serves a request. Returns when it is accepted, refused, or on its way in a task of its own."""
+        match request.verb:
+            case Action.GET_STATUS:
+                work = self._answer_status(request, session)
+            case Action.SEND_COMMAND:
+                work = self._send_line(request, session)
+            case LegacyRequest.FILE_READ | LegacyRequest.FILE_WRITE:
+                work = self._answer_file(request, session)
+            case LegacyRequest.SYSTEM_INFO:
+                work = self._answer_system_info(request, session)
+            case _:
+                await self._guarded(request, session, self._accept(request, session, request.verb))
+                return
+        await self._room.acquire()
+        task = tasks.create_task(self._guarded(request, session, work), name=f"{request.verb} {request.server_id}")
+        task.add_done_callback(lambda _: self._room.release())
+
+    async def _guarded(self, request: Request, session: AgentSession, work: Coroutine[Any, Any, None]) -> None:
+        began = self._node.clock.monotonic()
+        code = "OK"
+        try:
+            await work
+        except Fault as fault:
+            code = fault.code
+            self._refuse(request, session, fault)
+        except Exception as error:
+            code = ErrorCode.INTERNAL
+            log.exception("request_broke", action=request.verb, server_id=request.server_id)
+            self._refuse(
+                request, session, Fault(ErrorCode.INTERNAL, f"The agent could not do it: {error!r}. Its log says more.")
+            )
+        finally:
+            self._metrics.requests.labels(request.verb, code).inc()
+            self._metrics.answer_s.observe(self._node.clock.monotonic() - began)
+
+    def _refuse(self, request: Request, session: AgentSession, fault: Fault) -> None:
+        if request.is_legacy:
+            self._outbox.answer(session.error(fault, request.message_id))
+        else:
+            self._outbox.answer(session.refuse(request, fault))
+
+    async def _accept(self, request: Request, session: AgentSession, action: Action) -> None:
+        await self._fleet.accept(
+            operation_of(action, request.server_id, request.content, request.id, request.message_id)
+        )
+        log.info("accepted", action=action, server_id=request.server_id, command_id=request.id)
+        if not request.is_legacy:
+            self._outbox.answer(session.accept(request))
+
+    async def _answer_status(self, request: Request, session: AgentSession) -> None:
+        server = self._fleet.servers.get(request.server_id)
+        if server is None:
+            raise Fault(ErrorCode.CONTAINER_NOT_FOUND, f"Server {request.server_id} has no container on this node.")
+        report = await status.report(server, self._node.clock)
+        self._outbox.answer(session.respond(request, "get_status command received", wire(report)))
+        self._outbox.answer(session.event("server_status", report))
+
+    async def _send_line(self, request: Request, session: AgentSession) -> None:
+        if not isinstance(request.content, LinePayload):
+            raise Fault(ErrorCode.INVALID_PAYLOAD, "A command needs a line.")
+        await self._fleet.send_line(request.server_id, request.content)
+        if not request.is_legacy:
+            self._outbox.answer(session.accept(request))
+
+    async def _answer_file(self, request: Request, session: AgentSession) -> None:
+        server = self._fleet.find(request.server_id)
+        async with server.aside:
+            match request.content:
+                case FileWrite(path=path, content=content):
+                    uid = server.record.uid
+                    size = await asyncio.to_thread(files.write_text, server.folder, path, content, uid, uid)
+                    answer = FileContent(server_id=server.id, path=path, size=size)
+                case FileRead(path=path):
+                    content = await asyncio.to_thread(files.read_text, server.folder, path)
+                    answer = FileContent(server_id=server.id, path=path, content=content)
+                case _:
+                    raise Fault(ErrorCode.INVALID_PAYLOAD, "A file needs a path.")
+        self._outbox.answer(session.legacy("file_content", answer, request.message_id))
+
+    async def _answer_system_info(self, request: Request, session: AgentSession) -> None:
+        info = await system_info(self._node.id, self._node.engine)
+        self._outbox.answer(session.legacy("system_info", info, request.message_id))

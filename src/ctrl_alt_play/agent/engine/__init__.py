@@ -1,0 +1,1 @@
+"""The seam to whatever runs containers, and Docker behind it."""

@@ -1,0 +1,158 @@
+"""The seam: what the agent asks of whatever runs containers. Containers are named by their server's id alone.
+
+Every method raises `Fault`: `DOCKER_UNAVAILABLE` when nothing answers, `CONTAINER_NOT_FOUND` when there is no such container, and what fits
+best otherwise. None of them waits for ever.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from ctrl_alt_play.protocol.specification import Specification
+
+
+class ContainerState(StrEnum):
+    CREATED = "created"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What the engine says of a container at one moment."""
+
+    id: str
+    server_id: str
+    state: ContainerState
+    pid: int | None = None
+    exit_code: int | None = None
+    oom_killed: bool = False
+    error: str = ""
+    started_at: datetime | None = None
+    node_id: str = ""
+
+    @property
+    def is_running(self) -> bool:
+        return self.state is ContainerState.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that makes a container: the server's specification, and where and as whom it runs on this node."""
+
+    server_id: str
+    node_id: str
+    specification: Specification
+    folder: Path
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The engine saw something happen to a server's container: look again."""
+
+    server_id: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Raw counters of a running container, and when they were read (seconds, of the engine's clock)."""
+
+    read_at_s: float
+    cpu_ns: int
+    memory_bytes: int
+    memory_limit_bytes: int
+    received_bytes: int
+    sent_bytes: int
+    pids: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    version: str
+    networks: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Bytes as the game wrote them; lines and characters may be cut anywhere."""
+
+    stream: str
+    data: bytes
+
+
+class Attachment(Protocol):
+    """An open console. It must be read without pause, or the game blocks when it writes."""
+
+    async def read(self) -> Chunk | None:
+        """The next output; None when the container, or the engine, has ended."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Writes to the game's standard input."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    async def info(self) -> EngineInfo: ...
+
+    async def ensure_image(self, image: str) -> None:
+        """Makes sure that the image is here, pulling it when it is not. May take long.
+
+        Raises:
+            Fault: `IMAGE_NOT_FOUND`.
+        """
+        ...
+
+    async def create(self, plan: Plan) -> None:
+        """Makes the container of a server, whose image is here.
+
+        Raises:
+            Fault: `SERVER_EXISTS` when its name is taken.
+        """
+        ...
+
+    async def start(self, server_id: str) -> None:
+        """Starts the container; a running one stays as it is.
+
+        Raises:
+            Fault: `PORT_CONFLICT` and whatever else keeps it from starting.
+        """
+        ...
+
+    async def signal(self, server_id: str, signal: str) -> None:
+        """Sends a signal to the game; does nothing when it is not running."""
+        ...
+
+    async def remove(self, server_id: str) -> None:
+        """Removes the container, killing what runs in it; does nothing when there is none."""
+        ...
+
+    async def inspect(self, server_id: str) -> Container | None: ...
+
+    async def list(self) -> list[Container]:
+        """All containers that carry our label, whosever they are."""
+        ...
+
+    def changes(self) -> AsyncIterator[Change]:
+        """What happens to containers that carry our label, from the moment that iterating began.
+
+        Raises:
+            Fault: `DOCKER_UNAVAILABLE` when the engine goes away. The stream does not come back: reconcile, and ask for a new one.
+        """
+        ...
+
+    async def attach(self, server_id: str) -> Attachment: ...
+
+    async def sample(self, server_id: str) -> Sample | None:
+        """The counters of a running container; None when it does not run. Takes milliseconds."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,108 @@
+"""A server's specification as the body of Docker's `POST /containers/create` (API 1.41 and later)."""
+
+import hashlib
+import json
+import shlex
+from typing import Any
+
+from ctrl_alt_play.agent.engine.base import Plan
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.specification import Limits, Port
+
+HOME = "/home/container"
+LABEL_MANAGED = "ctrl-alt-play.managed"
+LABEL_SERVER = "ctrl-alt-play.server-id"
+LABEL_NODE = "ctrl-alt-play.node-id"
+LABEL_SPECIFICATION = "ctrl-alt-play.specification"
+NETWORK = "ctrl-alt-play"
+PIDS = 512
+_SHELL_CHARACTERS = set("|&;<>()$`\n*?[]{}~")
+
+
+def container_name(server_id: str) -> str:
+    return f"ctrl-alt-play-{server_id}"
+
+
+def container_body(plan: Plan) -> dict[str, Any]:
+    """The whole body. The game runs as its own user, without capabilities or new privileges, and writes nowhere but its folder and /tmp.
+
+    Raises:
+        Fault: `CONFIG_INVALID`, when the startup command cannot be read.
+    """
+    specification = plan.specification
+    environment = {"HOME": HOME, "STARTUP": specification.startup, **specification.environment}
+    body: dict[str, Any] = {
+        "Image": specification.image,
+        "Hostname": plan.server_id[:63],
+        "User": f"{plan.uid}:{plan.gid}",
+        "WorkingDir": HOME,
+        "Env": [f"{name}={value}" for name, value in environment.items()],
+        "AttachStdin": True,
+        "OpenStdin": True,
+        "StdinOnce": False,
+        "Tty": False,
+        "ExposedPorts": {f"{port.internal}/{port.protocol}": {} for port in specification.ports},
+        "HostConfig": _host_config(plan),
+    }
+    command = startup_command(specification.startup)
+    if command:
+        body["Cmd"] = command
+    fingerprint = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    body["Labels"] = {
+        LABEL_MANAGED: "true",
+        LABEL_SERVER: plan.server_id,
+        LABEL_NODE: plan.node_id,
+        LABEL_SPECIFICATION: fingerprint,
+    }
+    return body
+
+
+def startup_command(startup: str) -> list[str]:
+    """The startup text as arguments; through the image's shell only where it is written in a shell's language."""
+    if _SHELL_CHARACTERS & set(startup):
+        return ["/bin/sh", "-c", startup]
+    try:
+        return shlex.split(startup)
+    except ValueError as error:
+        raise Fault(
+            ErrorCode.CONFIG_INVALID, f"The startup command cannot be read: {error}. Check its quotes."
+        ) from error
+
+
+def _host_config(plan: Plan) -> dict[str, Any]:
+    return {
+        "NetworkMode": NETWORK,
+        "PortBindings": _port_bindings(plan.specification.ports),
+        "Mounts": [{"Type": "bind", "Source": str(plan.folder), "Target": HOME}],
+        "Tmpfs": {"/tmp": "rw,exec,nosuid,nodev,size=128m"},  # noqa: S108 - the container's own; Java unpacks libraries there and runs them
+        "ReadonlyRootfs": True,
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges"],
+        "Init": True,
+        "PidsLimit": PIDS,
+        "RestartPolicy": {"Name": "no"},
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}},
+        **_limits(plan.specification.limits),
+    }
+
+
+def _port_bindings(ports: tuple[Port, ...]) -> dict[str, list[dict[str, str]]]:
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for port in ports:
+        binding = {"HostIp": port.address, "HostPort": str(port.external)}
+        bindings.setdefault(f"{port.internal}/{port.protocol}", []).append(binding)
+    return bindings
+
+
+def _limits(limits: Limits) -> dict[str, Any]:
+    """Docker counts swap together with memory; a quota of CPU is in microseconds of each 100 ms."""
+    body: dict[str, Any] = {}
+    if limits.memory:
+        body["Memory"] = limits.memory
+        body["MemorySwap"] = -1 if limits.swap < 0 else limits.memory + limits.swap
+    if limits.cpu:
+        body["CpuPeriod"] = 100_000
+        body["CpuQuota"] = max(1000, round(limits.cpu * 1000))
+    if limits.io is not None:
+        body["BlkioWeight"] = limits.io
+    return body

@@ -1,0 +1,285 @@
+"""Docker behind the seam, by its HTTP API."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+from aiodocker import Docker, DockerError
+from aiodocker.containers import DockerContainer
+from aiodocker.stream import Stream
+
+from ctrl_alt_play.agent.engine.base import (
+    Attachment,
+    Change,
+    Chunk,
+    Container,
+    ContainerState,
+    EngineInfo,
+    Plan,
+    Sample,
+)
+from ctrl_alt_play.agent.engine.container import (
+    LABEL_MANAGED,
+    LABEL_NODE,
+    LABEL_SERVER,
+    NETWORK,
+    container_body,
+    container_name,
+)
+from ctrl_alt_play.agent.engine.faults import fault_of, unavailable
+from ctrl_alt_play.agent.engine.stats import sample_of
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+CALL_TIMEOUT_S = 60.0
+PULL_TIMEOUT_S = 1800.0
+WRITE_TIMEOUT_S = 0.8
+_STREAMS = {1: "stdout", 2: "stderr"}
+_WATCHED = ["create", "start", "die", "destroy", "oom"]
+
+
+@asynccontextmanager
+async def _translated(timeout_s: float | None = CALL_TIMEOUT_S) -> AsyncIterator[None]:
+    """Gives the engine so long, and turns what it throws into a `Fault`."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            yield
+    except DockerError as error:
+        raise fault_of(error.status, error.message) from error
+    except TimeoutError as error:
+        raise unavailable(f"no answer within {timeout_s:.0f} s") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise unavailable(error) from error
+
+
+class _none_for:  # noqa: N801 - reads as a statement
+    """Passes over one kind of fault: what is asked for is not there, and that is an answer."""
+
+    def __init__(self, code: ErrorCode) -> None:
+        self._code = code
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        return isinstance(error, Fault) and error.code is self._code
+
+
+class DockerEngine:
+    """One Docker Engine, found by `DOCKER_HOST` or at its usual socket. It need not run yet."""
+
+    def __init__(self, host: str | None = None) -> None:
+        self._host = host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+        self._client: Docker | None = None
+        self._has_network = False
+
+    def _connect(self) -> Docker:
+        """aiodocker's own pool of 100 connections would fill up with consoles and hang everything, so ours has no bound."""
+        path = self._host.removeprefix("unix://")
+        if path == self._host:
+            return Docker(url=self._host)
+        return Docker(
+            url="http://localhost", session=aiohttp.ClientSession(connector=aiohttp.UnixConnector(path, limit=0))
+        )
+
+    @property
+    def _docker(self) -> Docker:
+        if self._client is None:
+            self._client = self._connect()
+        return self._client
+
+    def _container(self, server_id: str) -> DockerContainer:
+        return self._docker.containers.container(container_name(server_id))
+
+    async def info(self) -> EngineInfo:
+        async with _translated(5):
+            version = await self._docker.version()
+            networks = await self._docker.networks.list()
+        return EngineInfo(version["Version"], {n["Name"]: subnet for n in networks if (subnet := _subnet(n))})
+
+    async def ensure_image(self, image: str) -> None:
+        if await self._has_image(image):
+            return
+        try:
+            async with _translated(PULL_TIMEOUT_S):
+                await self._docker.images.pull(image)
+        except Fault as fault:
+            if fault.code is ErrorCode.DOCKER_UNAVAILABLE:
+                raise
+            sentence = f"The image {image} is not on this node and could not be pulled: {fault.message}"
+            raise Fault(ErrorCode.IMAGE_NOT_FOUND, sentence) from fault
+
+    async def _has_image(self, image: str) -> bool:
+        with _none_for(ErrorCode.IMAGE_NOT_FOUND):
+            async with _translated():
+                await self._docker.images.inspect(image)
+            return True
+        return False
+
+    async def create(self, plan: Plan) -> None:
+        await self._ensure_network()
+        body = container_body(plan)
+        async with _translated():
+            await self._docker.containers.create(body, name=container_name(plan.server_id))
+
+    async def _ensure_network(self) -> None:
+        """One bridge for all servers, on which they cannot reach each other."""
+        if self._has_network:
+            return
+        options = {"com.docker.network.bridge.enable_icc": "false"}
+        body = {
+            "Name": NETWORK,
+            "Driver": "bridge",
+            "CheckDuplicate": True,
+            "Options": options,
+            "Labels": {LABEL_MANAGED: "true"},
+        }
+        try:
+            async with _translated():
+                await self._docker.networks.create(body)
+        except Fault as fault:
+            if "already exists" not in fault.message:
+                raise
+        self._has_network = True
+
+    async def start(self, server_id: str) -> None:
+        try:
+            async with _translated():
+                await self._container(server_id).start()
+        except Fault as fault:
+            self._has_network = self._has_network and "network" not in fault.message
+            raise
+
+    async def signal(self, server_id: str, signal: str) -> None:
+        try:
+            async with _translated(10):
+                await self._container(server_id).kill(signal=signal)
+        except Fault as fault:
+            if "is not running" not in fault.message:
+                raise
+
+    async def remove(self, server_id: str) -> None:
+        with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
+            async with _translated():
+                await self._container(server_id).delete(force=True, v=True)
+
+    async def inspect(self, server_id: str) -> Container | None:
+        with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
+            async with _translated(10):
+                return _container_of(await self._container(server_id).show())
+        return None
+
+    async def list(self) -> list[Container]:
+        filters = {"label": [f"{LABEL_MANAGED}=true", LABEL_SERVER]}
+        async with _translated(10):
+            found = await self._docker.containers.list(all=True, filters=json.dumps(filters))
+        containers: list[Container] = []
+        for each in found:
+            with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
+                async with _translated(10):
+                    containers.append(_container_of(await each.show()))
+        return containers
+
+    async def changes(self) -> AsyncIterator[Change]:
+        """Our own request, for aiodocker's event channel neither ends with the engine nor comes back."""
+        filters = json.dumps({"type": ["container"], "label": [f"{LABEL_MANAGED}=true"], "event": _WATCHED})
+        async with _translated(None):
+            endless = aiohttp.ClientTimeout(total=None, sock_connect=5)
+            query = self._docker._do_query("events", "GET", params={"filters": filters}, timeout=endless)  # noqa: SLF001 - see above
+            async with await query as response:
+                yield Change("", "subscribed")
+                async for line in response.content:
+                    if change := _change_of(line):
+                        yield change
+        raise unavailable("the event stream ended")
+
+    async def attach(self, server_id: str) -> Attachment:
+        stream = self._container(server_id).attach(stdin=True, stdout=True, stderr=True)
+        async with _translated(10):
+            await stream.__aenter__()
+        return DockerAttachment(stream)
+
+    async def sample(self, server_id: str) -> Sample | None:
+        path = f"containers/{container_name(server_id)}/stats"
+        with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
+            async with _translated(5):
+                params = {"stream": "false", "one-shot": "true"}
+                query = self._docker._do_query(path, "GET", params=params)  # noqa: SLF001 - aiodocker cannot ask for one shot
+                async with await query as response:
+                    return sample_of(await response.json())
+        return None
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.session.close()
+            await self._client.close()
+
+
+class DockerAttachment:
+    """A console over Docker's hijacked connection."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    async def read(self) -> Chunk | None:
+        try:
+            message = await self._stream.read_out()
+        except (aiohttp.ClientError, OSError, DockerError):
+            return None
+        return None if message is None else Chunk(_STREAMS.get(message.stream, "stdout"), message.data)
+
+    async def write(self, data: bytes) -> None:
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                await self._stream.write_in(data)
+        except TimeoutError as error:
+            raise Fault(ErrorCode.TIMEOUT, "The game does not read its console: its input is full.") from error
+        except (aiohttp.ClientError, OSError, DockerError, RuntimeError, AssertionError) as error:
+            raise Fault(ErrorCode.INVALID_STATE, "The game's console is closed; it has stopped.") from error
+
+    async def close(self) -> None:
+        with suppress(AssertionError):  # aiodocker, when the engine has closed the connection already
+            await self._stream.close()
+
+
+def _container_of(fields: Any) -> Container:
+    state = fields["State"]
+    labels = fields["Config"].get("Labels") or {}
+    match state["Status"]:
+        case "created":
+            kind = ContainerState.CREATED
+        case "running" | "paused" | "restarting":
+            kind = ContainerState.RUNNING
+        case _:
+            kind = ContainerState.EXITED
+    is_exited = kind is ContainerState.EXITED
+    return Container(
+        id=fields["Id"],
+        server_id=labels.get(LABEL_SERVER, ""),
+        node_id=labels.get(LABEL_NODE, ""),
+        state=kind,
+        pid=state.get("Pid") or None,
+        exit_code=state.get("ExitCode") if is_exited else None,
+        oom_killed=bool(state.get("OOMKilled")),
+        error=state.get("Error") or "",
+        started_at=datetime.fromisoformat(state["StartedAt"]) if kind is ContainerState.RUNNING else None,
+    )
+
+
+def _change_of(line: bytes) -> Change | None:
+    event = json.loads(line)
+    server_id = event.get("Actor", {}).get("Attributes", {}).get(LABEL_SERVER)
+    return Change(server_id, event.get("Action", "")) if server_id else None
+
+
+def _subnet(network: Any) -> str | None:
+    """The first subnet of a network, if it has one."""
+    ranges = (network.get("IPAM") or {}).get("Config") or []
+    return ranges[0].get("Subnet") if ranges else None

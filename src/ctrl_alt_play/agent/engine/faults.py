@@ -1,0 +1,36 @@
+"""Docker's errors as ours, in one place."""
+
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+
+UNREACHABLE = 900
+"""The status that aiodocker gives an engine that does not answer."""
+
+_BY_TEXT = (
+    ("port is already allocated", ErrorCode.PORT_CONFLICT),
+    ("address already in use", ErrorCode.PORT_CONFLICT),
+    ("no space left on device", ErrorCode.INSUFFICIENT_RESOURCES),
+    ("no such image", ErrorCode.IMAGE_NOT_FOUND),
+    ("manifest unknown", ErrorCode.IMAGE_NOT_FOUND),
+    ("pull access denied", ErrorCode.IMAGE_NOT_FOUND),
+    ("repository does not exist", ErrorCode.IMAGE_NOT_FOUND),
+    ("invalid reference format", ErrorCode.IMAGE_NOT_FOUND),
+    ("no such container", ErrorCode.CONTAINER_NOT_FOUND),
+    ("is already in use by container", ErrorCode.SERVER_EXISTS),
+    ("executable file not found", ErrorCode.CONFIG_INVALID),
+    ("no such file or directory", ErrorCode.CONFIG_INVALID),
+)
+
+
+def unavailable(reason: object) -> Fault:
+    return Fault(
+        ErrorCode.DOCKER_UNAVAILABLE, "Docker does not answer on this node. Is the Docker Engine running?", str(reason)
+    )
+
+
+def fault_of(status: int, message: str) -> Fault:
+    """The fault that a Docker error is; the engine's own words stay in the message, for they are what people search for."""
+    if status == UNREACHABLE:
+        return unavailable(message)
+    lowered = message.lower()
+    code = next((code for text, code in _BY_TEXT if text in lowered), ErrorCode.DOCKER_ERROR)
+    return Fault(code, f"Docker: {message.strip()}")

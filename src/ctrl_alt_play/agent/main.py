@@ -1,0 +1,88 @@
+"""The agent's wiring: the only place where its parts meet."""
+
+import asyncio
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+
+from ctrl_alt_play import __version__
+from ctrl_alt_play.agent.config import AgentConfig, ConfigError
+from ctrl_alt_play.agent.engine.docker import DockerEngine
+from ctrl_alt_play.agent.health import Health
+from ctrl_alt_play.agent.journal import Journal
+from ctrl_alt_play.agent.link import Link
+from ctrl_alt_play.agent.metrics import Metrics
+from ctrl_alt_play.agent.outbox import Outbox
+from ctrl_alt_play.agent.servers.fleet import Fleet
+from ctrl_alt_play.agent.servers.server import Node
+from ctrl_alt_play.clock import SystemClock
+
+log = structlog.get_logger(__name__)
+
+
+async def run(config: AgentConfig) -> None:
+    """Runs the agent until it is told to end by SIGTERM or SIGINT. Games go on.
+
+    Raises:
+        ConfigError: it cannot run as configured; the message says why.
+    """
+    with _own_folder(config.folder):
+        stop = asyncio.Event()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(each, stop.set)
+        journal = await Journal.open(config.folder / "journal.db")
+        engine = DockerEngine(config.docker_host)
+        try:
+            await _run_parts(config, journal, engine, stop)
+        finally:
+            await engine.close()
+            await journal.close()
+            log.info("agent_ended")
+
+
+async def _run_parts(config: AgentConfig, journal: Journal, engine: DockerEngine, stop: asyncio.Event) -> None:
+    clock, metrics = SystemClock(), Metrics()
+    outbox = Outbox(clock, metrics.dropped_lines.inc)
+    is_root = os.geteuid() == 0
+    node = Node(config.node_id, engine, journal, outbox, clock, config.folder, owns_folders=is_root)
+    fleet = Fleet(node, own_uid=None if is_root else os.geteuid())
+    link = Link(config, node, fleet, outbox, metrics)
+    health = Health(config, fleet, link.connection, metrics, clock)
+    port = await health.start()
+    log.info("agent_started", version=__version__, node_id=config.node_id, panel=config.panel_url, health_port=port)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(fleet.run(), name="fleet")]
+            await fleet.ready()
+            running.append(tasks.create_task(link.run(), name="link"))
+            await stop.wait()
+            for task in reversed(running):
+                task.cancel()
+    finally:
+        await health.stop()
+
+
+@contextmanager
+def _own_folder(folder: Path) -> Iterator[None]:
+    """Holds the folder for this agent alone; the lock goes with the process, however it ends."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(
+            f"The agent's folder {folder} cannot be used: {error.strerror}. Set CTRL_ALT_PLAY_DATA to one of yours."
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise ConfigError(
+            f"Another agent uses {folder} already. Stop it first, or set CTRL_ALT_PLAY_DATA to another folder."
+        ) from error
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""The life of game servers on this node."""

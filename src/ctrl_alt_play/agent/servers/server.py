@@ -1,0 +1,431 @@
+"""One server on this node: one task with one inbox, so that no two actions on it ever overlap. Only a kill overtakes."""
+
+import asyncio
+import shutil
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, assert_never
+
+import structlog
+
+from ctrl_alt_play.agent.engine.base import Container, Engine, Plan
+from ctrl_alt_play.agent.journal import Journal, OperationRecord, ServerRecord
+from ctrl_alt_play.agent.servers.console import Console
+from ctrl_alt_play.agent.servers.figures import Meter
+from ctrl_alt_play.agent.servers.life import check, state_of
+from ctrl_alt_play.clock import Clock
+from ctrl_alt_play.protocol.contents import Action, DeletePayload, Outcome, ServerState, StatusChanged, StopPayload
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+
+KILL_TIMEOUT_S = 2.0
+KILL_TRIES = 5
+LAST_WORDS_S = 1.0
+log = structlog.get_logger(__name__)
+
+FAILED = {
+    Action.CREATE_SERVER: Outcome.CREATE_FAILED,
+    Action.START_SERVER: Outcome.START_FAILED,
+    Action.RESTART_SERVER: Outcome.START_FAILED,
+    Action.STOP_SERVER: Outcome.STOP_FAILED,
+    Action.KILL_SERVER: Outcome.STOP_FAILED,
+    Action.DELETE_SERVER: Outcome.DELETE_FAILED,
+}
+_TOLD = set(ServerState) - {ServerState.STARTING, ServerState.STOPPING}
+"""A change to these is news. The two others are answered to the command, and seen in the status."""
+
+
+class Teller(Protocol):
+    """Whoever is told what becomes of servers. None of these waits."""
+
+    def changed(self, change: StatusChanged) -> None:
+        """A server has become something, or an attempt has failed."""
+        ...
+
+    def ended(self, operation: OperationRecord, state: ServerState | Outcome, fault: Fault | None) -> None:
+        """An accepted action is over; what it changed has been told."""
+        ...
+
+    def line(self, server_id: str, stream: str, text: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What all servers of a node share."""
+
+    id: str
+    engine: Engine
+    journal: Journal
+    teller: Teller
+    clock: Clock
+    folder: Path
+    owns_folders: bool
+    """Whether this agent may give each server a user of its own; else all run as the agent's."""
+
+
+class Overtaken(Exception):
+    """A kill has come; the action that it found does no more."""
+
+
+class Server:
+    """One server. `run` is its task; all else returns at once or only reads."""
+
+    def __init__(self, record: ServerRecord, node: Node, on_gone: Callable[["Server"], None]) -> None:
+        self.record = record
+        self.state = ServerState.UNKNOWN
+        self.container: Container | None = None
+        self.folder = node.folder / "servers" / record.id
+        self.meter = Meter(record.id, node.engine, self.folder, node.clock)
+        self.aside = asyncio.Lock()
+        """Held, in the order of asking, by what goes on beside actions: console lines and files."""
+        self.console = Console(record.id, node.engine, lambda stream, text: node.teller.line(record.id, stream, text))
+        self._node = node
+        self._on_gone = on_gone
+        self._is_meant_to_stop = record.is_meant_to_stop
+        self._told: ServerState | None = None
+        self._waiting: deque[OperationRecord] = deque()
+        self._current: OperationRecord | None = None
+        self._arrived = asyncio.Event()
+        self._exited = asyncio.Event()
+        self._overtaken = asyncio.Event()
+        self._looks = self._looked = 0
+        self._is_gone = False
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    def check(self, action: Action) -> None:
+        """Whether an action is possible now.
+
+        Raises:
+            Fault: why not.
+        """
+        accepted = [*([self._current] if self._current else []), *self._waiting]
+        check(action, self.state, [operation.action for operation in accepted])
+
+    def enqueue(self, operation: OperationRecord) -> None:
+        """Takes an accepted action into the inbox. A kill goes first, and ends what is under way and what waits."""
+        if operation.action is Action.KILL_SERVER:
+            self._waiting.appendleft(operation)
+            self._overtaken.set()
+        else:
+            self._waiting.append(operation)
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Performs what is accepted, one after the other, until the server is deleted."""
+        while not self._is_gone:
+            while not self._waiting:
+                self._arrived.clear()
+                await self._arrived.wait()
+            operation = self._waiting.popleft()
+            if operation.action is Action.KILL_SERVER:
+                await self._drop_waiting()
+            await self._perform(operation)
+        self._on_gone(self)
+
+    async def look(self) -> None:
+        """Asks the engine how the container is. Answers that were overtaken by a later question are not believed.
+
+        Raises:
+            Fault: the engine does not answer.
+        """
+        self._looks += 1
+        look = self._looks
+        container = await self._node.engine.inspect(self.id)
+        if look < self._looked:
+            return
+        self._looked = look
+        self.container = container
+        if container is not None and container.is_running:
+            self._exited.clear()
+        else:
+            self._exited.set()
+        if (self._current is None or self.state is ServerState.UNKNOWN) and not self._is_gone:
+            self._settle()
+
+    async def adopt(self) -> None:
+        """Looks, and takes up the console of a game that runs already."""
+        await self.look()
+        if self.container is not None and self.container.is_running and not self.console.is_open:
+            await self.console.open()
+
+    def lose_sight(self) -> None:
+        """The engine is away: nothing is known of the container until it is back."""
+        self._become(ServerState.UNKNOWN)
+
+    async def close(self) -> None:
+        """Lets go of the game, which goes on."""
+        await self.console.close()
+
+    # What is done, one at a time
+
+    async def _perform(self, operation: OperationRecord) -> None:
+        self._current = operation
+        self._overtaken.clear()
+        fault: Fault | None = None
+        try:
+            await self._act(operation)
+        except Overtaken:
+            fault = Fault(ErrorCode.INVALID_STATE, "A kill has overtaken it.")
+            if FAILED[operation.action] is Outcome.START_FAILED:
+                self._tell_failure(operation, fault)
+        except Fault as error:
+            fault = error
+            self._tell_failure(operation, fault)
+        except Exception as error:
+            log.exception("operation_broke", server_id=self.id, action=operation.action)
+            fault = Fault(ErrorCode.INTERNAL, f"The agent could not do it: {error!r}. Its log says more.")
+            self._tell_failure(operation, fault)
+        self._current = None
+        if not self._is_gone:
+            self._settle()
+        await self._node.journal.end_operation(operation.position)
+        self._node.teller.ended(operation, self._outcome(operation, fault), fault)
+
+    async def _act(self, operation: OperationRecord) -> None:
+        match operation.action:
+            case Action.CREATE_SERVER:
+                await self._create()
+            case Action.START_SERVER:
+                await self._start()
+            case Action.STOP_SERVER:
+                await self._stop(operation)
+            case Action.RESTART_SERVER:
+                if "stopped_at" not in operation.phase:
+                    await self._stop(operation)
+                    await self._node.journal.note_phase(operation.position, {"stopped_at": self._now()})
+                await self._start()
+            case Action.KILL_SERVER:
+                await self._kill()
+            case Action.DELETE_SERVER:
+                await self._delete(operation)
+            case Action.GET_STATUS | Action.SEND_COMMAND:
+                raise Fault(ErrorCode.INTERNAL, f"{operation.action} is not for the inbox.")
+            case _:
+                assert_never(operation.action)
+
+    async def _create(self) -> None:
+        try:
+            await self._make_container()
+            await self.look()
+        except Fault:
+            with suppress(OSError):
+                self.folder.rmdir()
+            await self._forget()
+            raise
+
+    async def _make_container(self) -> None:
+        engine = self._node.engine
+        await engine.ensure_image(self.record.specification.image)
+        await asyncio.to_thread(self._make_folder)
+        plan = Plan(self.id, self._node.id, self.record.specification, self.folder, self.record.uid, self.record.uid)
+        try:
+            await engine.create(plan)
+        except Fault as fault:
+            found = await engine.inspect(self.id) if fault.code is ErrorCode.SERVER_EXISTS else None
+            if found is None or (found.server_id, found.node_id) != (self.id, self._node.id):
+                raise
+
+    async def _start(self) -> None:
+        await self._mean_to_stop(stop=False)
+        await self.look()
+        if self.container is None:
+            await self._make_container()
+        elif self.container.is_running:
+            return
+        self.state = ServerState.STARTING
+        try:
+            await self.console.open()
+            await self._node.engine.start(self.id)
+        except Fault:
+            await self.console.close()
+            await self.look()
+            raise
+        self.meter.reset()
+        await self.look()
+        if self.container is None or not self.container.is_running:
+            await self.console.drained(LAST_WORDS_S)
+            raise Fault(
+                ErrorCode.CONFIG_INVALID,
+                f"The game ended at once, with exit code {_exit_code(self.container)}. Its console says why.",
+            )
+        if self._overtaken.is_set():
+            raise Overtaken
+
+    async def _stop(self, operation: OperationRecord) -> None:
+        """By the payload's signal, or else by the server's own rule; past the time limit by force. Resumes where a killed agent left off."""
+        await self._mean_to_stop(stop=True)
+        await self.look()
+        if self.container is None or not self.container.is_running:
+            return
+        self.state = ServerState.STOPPING
+        payload = operation.payload if isinstance(operation.payload, StopPayload) else StopPayload()
+        timeout_s = self.record.specification.stop.timeout if payload.timeout is None else payload.timeout
+        now = self._now()
+        asked_at = operation.phase.get("asked_at")
+        if asked_at is None:
+            asked_at = now
+            await self._ask_to_stop(payload)
+            await self._node.journal.note_phase(operation.position, {"asked_at": now})
+        has_exited = await self._wait_for_exit(min(timeout_s, max(0.0, asked_at + timeout_s - now)))
+        if not has_exited:
+            log.warning("stop_forced", server_id=self.id, timeout_s=timeout_s)
+            await self._force()
+        await self._tell_stopped(forced=not has_exited)
+
+    async def _ask_to_stop(self, payload: StopPayload) -> None:
+        rule = self.record.specification.stop
+        if payload.signal is None and rule.command is not None:
+            try:
+                await self.console.write(rule.command)
+            except Fault as fault:
+                log.warning("stop_command_not_written", server_id=self.id, reason=fault.message)
+            else:
+                return
+        await self._node.engine.signal(self.id, payload.signal or rule.signal)
+
+    async def _kill(self) -> None:
+        await self._mean_to_stop(stop=True)
+        await self._force()
+        await self._tell_stopped(forced=True)
+
+    async def _delete(self, operation: OperationRecord) -> None:
+        """With `keep_data` the game may still save what it has; else nothing that it could save would stay."""
+        keep_data = isinstance(operation.payload, DeletePayload) and operation.payload.keep_data
+        if keep_data:
+            await self._stop(operation)
+        await self.look()
+        if self.container is not None:
+            await self._mean_to_stop(stop=True)
+            await self._node.engine.remove(self.id)
+        if not keep_data:
+            await asyncio.to_thread(_remove_folder, self.folder)
+        await self._forget()
+        self.state = ServerState.ABSENT
+        deleted = StatusChanged(server_id=self.id, previous_status=self._told, current_status=Outcome.DELETED)
+        self._node.teller.changed(deleted)
+
+    # What they are made of
+
+    async def _force(self) -> None:
+        for _ in range(KILL_TRIES):
+            await self._node.engine.signal(self.id, "SIGKILL")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(KILL_TIMEOUT_S):
+                    await self._exited.wait()
+            await self.look()
+            if self._exited.is_set():
+                return
+        raise Fault(
+            ErrorCode.DOCKER_ERROR, "The game still runs after SIGKILL; the node's kernel or Docker is in trouble."
+        )
+
+    async def _wait_for_exit(self, timeout_s: float) -> bool:
+        """Whether the game ended in time.
+
+        Raises:
+            Overtaken: a kill came first.
+        """
+        waits = {asyncio.create_task(event.wait()) for event in (self._exited, self._overtaken)}
+        try:
+            await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if self._exited.is_set():
+            return True
+        if self._overtaken.is_set():
+            raise Overtaken
+        return False
+
+    async def _tell_stopped(self, *, forced: bool) -> None:
+        await self.console.drained(LAST_WORDS_S)
+        await self.look()
+        self._become(state_of(self.container, is_meant_to_stop=True), forced=forced or None)
+
+    async def _mean_to_stop(self, *, stop: bool) -> None:
+        if self._is_meant_to_stop is not stop:
+            self._is_meant_to_stop = stop
+            await self._node.journal.mean_to_stop(self.id, stop=stop)
+
+    async def _forget(self) -> None:
+        self._is_gone = True
+        await self.console.close()
+        await self._node.journal.remove_server(self.id)
+        await self._drop_waiting()
+
+    async def _drop_waiting(self) -> None:
+        """Ends what waits behind a kill or a deletion: it was accepted, so it is told."""
+        dropped, self._waiting = list(self._waiting), deque()
+        fault = Fault(ErrorCode.INVALID_STATE, "A kill or a deletion has overtaken it.")
+        for operation in dropped:
+            self._tell_failure(operation, fault)
+            await self._node.journal.end_operation(operation.position)
+            self._node.teller.ended(operation, FAILED[operation.action], fault)
+
+    def _now(self) -> float:
+        return self._node.clock.utc().timestamp()
+
+    def _make_folder(self) -> None:
+        self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if self._node.owns_folders:
+            shutil.chown(self.folder, self.record.uid, self.record.uid)
+
+    # What is told
+
+    def _settle(self) -> None:
+        """The truth, when no action is under way."""
+        self._become(state_of(self.container, is_meant_to_stop=self._is_meant_to_stop))
+
+    def _become(self, state: ServerState, *, forced: bool | None = None) -> None:
+        self.state = state
+        if state not in _TOLD or state is self._told:
+            return
+        previous, self._told = self._told, state
+        container = self.container
+        self._node.teller.changed(
+            StatusChanged(
+                server_id=self.id,
+                previous_status=previous,
+                current_status=state,
+                pid=container.pid if container else None,
+                exit_code=container.exit_code if container else None,
+                oom_killed=container.oom_killed or None if container else None,
+                forced=forced,
+            )
+        )
+
+    def _tell_failure(self, operation: OperationRecord, fault: Fault) -> None:
+        log.warning(
+            "operation_failed", server_id=self.id, action=operation.action, code=fault.code, reason=fault.message
+        )
+        self._node.teller.changed(
+            StatusChanged(server_id=self.id, status=FAILED[operation.action], error=fault.message)
+        )
+
+    def _outcome(self, operation: OperationRecord, fault: Fault | None) -> ServerState | Outcome:
+        if fault is not None:
+            return FAILED[operation.action]
+        return Outcome.DELETED if operation.action is Action.DELETE_SERVER else self.state
+
+
+def _exit_code(container: Container | None) -> int | None:
+    return None if container is None else container.exit_code
+
+
+def _remove_folder(folder: Path) -> None:
+    """Removes a server's folder and all in it; links are removed, not followed.
+
+    Raises:
+        Fault: `PERMISSION_DENIED`, when something cannot be removed.
+    """
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise Fault(ErrorCode.PERMISSION_DENIED, f"The server's files could not be removed: {error}.") from error

@@ -1,0 +1,33 @@
+"""What this machine is, measured."""
+
+import platform
+
+import psutil
+
+from ctrl_alt_play import __version__
+from ctrl_alt_play.agent.engine.base import Engine, EngineInfo
+from ctrl_alt_play.protocol.contents import SystemInfo
+from ctrl_alt_play.protocol.errors import Fault
+
+CAPABILITIES = ["docker", "monitoring", "console", "files"]
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+
+
+async def system_info(node_id: str, engine: Engine) -> SystemInfo:
+    """The machine's memory, cores and Docker. An engine that does not answer has no version, and the capability `docker` is left out."""
+    try:
+        info: EngineInfo | None = await engine.info()
+    except Fault:
+        info = None
+    cores = psutil.cpu_count() or 1
+    return SystemInfo(
+        node_id=node_id,
+        os=platform.system().lower(),
+        arch=_ARCHITECTURES.get(platform.machine(), platform.machine()),
+        memory=psutil.virtual_memory().total,
+        cpu=f"{cores} cores" if cores != 1 else "1 core",
+        docker_version=info.version if info else "",
+        capabilities=CAPABILITIES if info else [c for c in CAPABILITIES if c != "docker"],
+        networks=info.networks if info else {},
+        agent_version=__version__,
+    )

@@ -8,6 +8,9 @@ from typing import Annotated
 import typer
 
 from ctrl_alt_play import __version__, logs
+from ctrl_alt_play.cli import nodes, servers
+from ctrl_alt_play.cli.output import api_errors
+from ctrl_alt_play.client import DEFAULT_URL, Api, Login
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,6 +18,8 @@ app = typer.Typer(
     help="Ctrl-Alt-Play: game servers, managed.",
     pretty_exceptions_enable=False,
 )
+app.add_typer(servers.app, name="server", help="Game servers.")
+app.add_typer(nodes.app, name="node", help="The machines that run them.")
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="A TOML file with settings; the environment wins over it.")
@@ -28,6 +33,39 @@ def version(
     if show:
         typer.echo(__version__)
         ctx.exit()
+
+
+@app.command()
+def up(
+    *,
+    demo: Annotated[bool, typer.Option("--demo", help="Also build, start and query a real game server.")] = False,
+    game: Annotated[str, typer.Option("--game", help="Which one: minecraft or openarena.")] = "minecraft",
+    check: Annotated[
+        bool, typer.Option("--check", help="With --demo: remove everything again once the game answered.")
+    ] = False,
+) -> None:
+    """Run panel and agent on this machine, all set up."""
+    from ctrl_alt_play.up.main import Options  # noqa: PLC0415
+    from ctrl_alt_play.up.main import up as bring_up  # noqa: PLC0415
+
+    if check and not demo:
+        raise typer.BadParameter("--check goes with --demo")
+    raise typer.Exit(bring_up(Options(game if demo else None, check)))
+
+
+@app.command()
+def panel(config: ConfigOption = None) -> None:
+    """Run the panel until it is told to end."""
+    from ctrl_alt_play.panel.config import load  # noqa: PLC0415
+    from ctrl_alt_play.panel.errors import StartupError  # noqa: PLC0415
+    from ctrl_alt_play.panel.main import run  # noqa: PLC0415
+
+    logs.configure()
+    try:
+        run(load(config))
+    except StartupError as error:
+        typer.echo(f"The panel cannot start: {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 @app.command()
@@ -45,6 +83,19 @@ def agent(config: ConfigOption = None) -> None:
     except ConfigError as error:
         typer.echo(f"The agent cannot start: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+@app.command()
+def login(
+    username: Annotated[str, typer.Option(prompt=True)],
+    password: Annotated[str, typer.Option(prompt=True, hide_input=True, envvar="CTRL_ALT_PLAY_PASSWORD")],
+    url: Annotated[str, typer.Option(envvar="CTRL_ALT_PLAY_URL", help="The panel's address.")] = DEFAULT_URL,
+) -> None:
+    """Log in at a panel; later commands use it."""
+    with api_errors(), Api(Login(url, "")) as api:
+        token = api.call("POST", "/api/auth/login", {"username": username, "password": password})["access_token"]
+    Login(url, token).keep()
+    typer.echo(f"Logged in at {url} as {username}.")
 
 
 def main() -> None:

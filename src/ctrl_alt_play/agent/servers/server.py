@@ -258,10 +258,10 @@ class Server:
 
     async def _stop(self, operation: OperationRecord) -> None:
         """By the payload's signal, or else by the server's own rule; past the time limit by force. Resumes where a killed agent left off."""
-        await self._mean_to_stop(stop=True)
         await self.look()
         if self.container is None or not self.container.is_running:
             return
+        await self._mean_to_stop(stop=True)
         self.state = ServerState.STOPPING
         payload = operation.payload if isinstance(operation.payload, StopPayload) else StopPayload()
         timeout_s = self.record.specification.stop.timeout if payload.timeout is None else payload.timeout
@@ -289,6 +289,9 @@ class Server:
         await self._node.engine.signal(self.id, payload.signal or rule.signal)
 
     async def _kill(self) -> None:
+        await self.look()
+        if self.container is None or not self.container.is_running:
+            return
         await self._mean_to_stop(stop=True)
         await self._force()
         await self._tell_stopped(forced=True)

@@ -1,0 +1,47 @@
+"""`ctrl-alt-play node …`"""
+
+from typing import Annotated
+
+import typer
+
+from ctrl_alt_play.cli.output import JsonOption, api_errors, show_json, show_table
+from ctrl_alt_play.client import Api, Login
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command("list")
+def list_(*, as_json: JsonOption = False) -> None:
+    """All nodes, and whether their agents are connected."""
+    with api_errors(), Api(Login.load()) as api:
+        nodes = api.every("/api/nodes")
+    if as_json:
+        show_json(nodes)
+        return
+    rows = []
+    for node in nodes:
+        system = node["system"] or {}
+        state = "online" if node["online"] else ("offline" if node["enabled"] else "disabled")
+        rows.append(
+            (node["id"], node["name"], state, node["since"], system.get("docker_version"), node["server_count"])
+        )
+    show_table(("ID", "NAME", "STATE", "SINCE", "DOCKER", "SERVERS"), rows)
+
+
+@app.command()
+def enrol(
+    node_id: Annotated[str, typer.Argument(help="The id that the node's agent will give.")],
+    name: Annotated[str | None, typer.Option(help="What people call it; the id when left out.")] = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a node known to the panel; prints the secret of its agent, this once."""
+    with api_errors(), Api(Login.load()) as api:
+        node = api.call("POST", "/api/nodes", {"id": node_id, "name": name or node_id})
+    if as_json:
+        show_json(node)
+        return
+    typer.echo(f"Node {node_id} is enrolled. Run its agent, on that machine, with:\n")
+    typer.echo(
+        f"  PANEL_URL=ws://<this panel's address>:8080 NODE_ID={node_id} AGENT_SECRET={node['secret']} ctrl-alt-play agent"
+    )

@@ -1,0 +1,198 @@
+"""`ctrl-alt-play server …`"""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ctrl_alt_play.cli.output import JsonOption, api_errors, show_json, show_table
+from ctrl_alt_play.client import Api, ApiError, Login
+
+app = typer.Typer(no_args_is_help=True)
+FOLLOW_EVERY_S = 0.5
+ServerArgument = Annotated[
+    str, typer.Argument(metavar="SERVER", help="A server's id, or its name where only one has it.")
+]
+WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")]
+
+
+def _find(api: Api, server: str) -> str:
+    """The id of a server that was named by its id or its name."""
+    try:
+        return str(api.call("GET", f"/api/servers/{server}")["id"])
+    except ApiError as error:
+        if error.status not in {404, 422}:
+            raise
+    found = [each for each in api.every("/api/servers", name=server) if each["name"] == server]
+    if len(found) != 1:
+        reason = "No server" if not found else f"{len(found)} servers"
+        raise ApiError("SERVER_NOT_FOUND", f"{reason} of that id or name: {server}", 404 if not found else 409)
+    return str(found[0]["id"])
+
+
+def _operate(
+    server: str, path: str, body: Any, *, wait: bool, as_json: bool, method: str = "POST", **query: Any
+) -> None:
+    """Asks for an operation, and follows it."""
+    with api_errors(), Api(Login.load()) as api:
+        id_ = _find(api, server) if server else ""
+        operation = api.call(method, f"/api/servers/{id_}{path}".rstrip("/"), body, **query)
+        if wait:
+            operation = api.follow(operation)
+    if as_json:
+        show_json(operation)
+    else:
+        typer.echo(f"{operation['kind']} {operation['state']}: server {operation['server_id']}")
+
+
+@app.command("list")
+def list_(*, as_json: JsonOption = False) -> None:
+    """All servers that you may see."""
+    with api_errors(), Api(Login.load()) as api:
+        servers = api.every("/api/servers")
+    if as_json:
+        show_json(servers)
+        return
+    rows = []
+    for server in servers:
+        ports = ", ".join(f"{port['external']}/{port['protocol']}" for port in server["ports"])
+        rows.append(
+            (server["id"], server["name"], server["status"], server["status_since"], server["node_id"], ports or None)
+        )
+    show_table(("ID", "NAME", "STATUS", "SINCE", "NODE", "PORTS"), rows)
+
+
+@app.command()
+def create(
+    file: Annotated[
+        Path, typer.Argument(help="A JSON file as POST /api/servers takes it; - for standard input.", allow_dash=True)
+    ],
+    *,
+    wait: WaitOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Create a server."""
+    try:
+        text = typer.get_text_stream("stdin").read() if str(file) == "-" else file.read_text()
+        body = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"{file} is no JSON that can be read: {error}") from error
+    _operate("", "", body, wait=wait, as_json=as_json)
+
+
+@app.command()
+def start(server: ServerArgument, *, wait: WaitOption = True, as_json: JsonOption = False) -> None:
+    """Start a server."""
+    _operate(server, "/start", None, wait=wait, as_json=as_json)
+
+
+@app.command()
+def stop(
+    server: ServerArgument,
+    signal: Annotated[
+        str | None, typer.Option(help="Such as SIGINT; the server's own stop rule when left out.")
+    ] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds until it is killed.")] = None,
+    *,
+    wait: WaitOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop a server as its game likes it, or by a signal."""
+    _operate(server, "/stop", _stop_body(signal, timeout), wait=wait, as_json=as_json)
+
+
+@app.command()
+def restart(
+    server: ServerArgument,
+    signal: Annotated[
+        str | None, typer.Option(help="Such as SIGINT; the server's own stop rule when left out.")
+    ] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds until it is killed.")] = None,
+    *,
+    wait: WaitOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop a server, if it runs, and start it."""
+    _operate(server, "/restart", _stop_body(signal, timeout), wait=wait, as_json=as_json)
+
+
+def _stop_body(signal: str | None, timeout: float | None) -> dict[str, Any] | None:
+    body = {"signal": signal, "timeout": timeout}
+    return {name: value for name, value in body.items() if value is not None} or None
+
+
+@app.command()
+def kill(server: ServerArgument, *, wait: WaitOption = True, as_json: JsonOption = False) -> None:
+    """End a server at once, without letting it save (administrators)."""
+    _operate(server, "/kill", None, wait=wait, as_json=as_json)
+
+
+@app.command()
+def delete(
+    server: ServerArgument,
+    *,
+    keep_data: Annotated[bool, typer.Option("--keep-data", help="Leave its files on the node.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    wait: WaitOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete a server, and its files unless told otherwise (administrators)."""
+    if not yes:
+        what = "It stops; its files stay on the node." if keep_data else "It stops, and its files are gone for good."
+        typer.confirm(f"Delete {server}? {what}", abort=True)
+    _operate(server, "", None, wait=wait, as_json=as_json, method="DELETE", keep_data=keep_data)
+
+
+@app.command()
+def status(server: ServerArgument, *, as_json: JsonOption = False) -> None:
+    """What a server is and uses now, measured by its node."""
+    with api_errors(), Api(Login.load()) as api:
+        id_ = _find(api, server)
+        report = api.follow(api.call("POST", f"/api/servers/{id_}/status"))["result"]
+    if as_json:
+        show_json(report)
+        return
+    resources = report.get("resources") or {}
+    memory = resources.get("memory") or {}
+    rows = [
+        (report["status"], report.get("uptime"), resources.get("cpu"), memory.get("used"), memory.get("percentage"))
+    ]
+    show_table(("STATUS", "UPTIME s", "CPU %", "MEMORY", "OF LIMIT %"), rows)
+
+
+@app.command()
+def send(
+    server: ServerArgument, line: Annotated[list[str], typer.Argument(help="The command for the game's console.")]
+) -> None:
+    """Write a line to a server's console, and print what it answers within a moment."""
+    with api_errors(), Api(Login.load()) as api:
+        id_ = _find(api, server)
+        before = api.call("GET", f"/api/servers/{id_}/console", lines=1)
+        api.follow(api.call("POST", f"/api/servers/{id_}/command", {"command": " ".join(line)}))
+        time.sleep(FOLLOW_EVERY_S)
+        _show_lines(api.call("GET", f"/api/servers/{id_}/console", after=before["cursor"]))
+
+
+@app.command()
+def logs(
+    server: ServerArgument,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=1000)] = 100,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
+) -> None:
+    """A server's latest output, as the panel has it."""
+    with api_errors(), Api(Login.load()) as api:
+        path = f"/api/servers/{_find(api, server)}/console"
+        page = api.call("GET", path, lines=lines)
+        _show_lines(page)
+        while follow:
+            time.sleep(FOLLOW_EVERY_S)
+            page = api.call("GET", path, after=page["cursor"])
+            _show_lines(page)
+
+
+def _show_lines(page: dict[str, Any]) -> None:
+    for line in page["lines"]:
+        typer.echo(line["text"], err=line["stream"] == "stderr")

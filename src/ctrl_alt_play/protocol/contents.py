@@ -99,6 +99,7 @@ class StatusChanged(Model):
     forced: bool | None = None
     oom_killed: bool | None = None
     error: str | None = None
+    code: ErrorCode | None = Field(default=None, description="of the error; an addition that others ignore")
 
     @property
     def word(self) -> str | None:

@@ -14,7 +14,7 @@ from ctrl_alt_play.up.say import Trouble
 LEAST_FREE_BYTES = 500 * 1024 * 1024
 
 
-def own_data(folder: Path) -> int:
+def own_data(folder: Path, least_free_bytes: int = LEAST_FREE_BYTES) -> int:
     """Holds the data folder for this run; gives the lock's descriptor, which lives as long as the process.
 
     Raises:
@@ -36,14 +36,15 @@ def own_data(folder: Path) -> int:
         raise Trouble(
             f"Ctrl-Alt-Play runs already with its data in {folder}: stop that one first, with Ctrl-C where it runs."
         ) from error
-    if shutil.disk_usage(folder).free < LEAST_FREE_BYTES:
+    if shutil.disk_usage(folder).free < least_free_bytes:
+        os.close(lock)
         raise _full(folder)
     return lock
 
 
 def _full(folder: Path) -> Trouble:
     return Trouble(
-        f"The disk that holds {folder} has less than {LEAST_FREE_BYTES // 2**20} MB free: make room, or set CTRL_ALT_PLAY_DATA."
+        f"The disk that holds {folder} is full, or nearly so: make room, or set CTRL_ALT_PLAY_DATA to a folder elsewhere."
     )
 
 

@@ -407,7 +407,7 @@ class Server:
             "operation_failed", server_id=self.id, action=operation.action, code=fault.code, reason=fault.message
         )
         self._node.teller.changed(
-            StatusChanged(server_id=self.id, status=FAILED[operation.action], error=fault.message)
+            StatusChanged(server_id=self.id, status=FAILED[operation.action], error=fault.message, code=fault.code)
         )
 
     def _outcome(self, operation: OperationRecord, fault: Fault | None) -> ServerState | Outcome:

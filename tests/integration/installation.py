@@ -49,9 +49,9 @@ class Installation:
             timeout=20,
         )
 
-    def start_panel(self) -> None:
-        settings = {"PORT": str(self.port), "WEBSOCKET_PORT": str(self.agents_port), "HOST": "127.0.0.1"}
-        self.panel = self._start("panel", settings)
+    def start_panel(self, **settings: str) -> None:
+        ports = {"PORT": str(self.port), "WEBSOCKET_PORT": str(self.agents_port), "HOST": "127.0.0.1"}
+        self.panel = self._start("panel", {**ports, **settings})
 
     def start_agent(self, **settings: str) -> None:
         self.agent = self._start(
@@ -72,8 +72,8 @@ class Installation:
                 [sys.executable, "-m", "ctrl_alt_play", name], env=environment, stdout=log, stderr=log
             )
 
-    def start(self) -> "Installation":
-        self.start_panel()
+    def start(self, **panel_settings: str) -> "Installation":
+        self.start_panel(**panel_settings)
         self.wait_for_panel()
         self.start_agent()
         self.wait_for_node()

@@ -195,4 +195,4 @@ def logs(
 
 def _show_lines(page: dict[str, Any]) -> None:
     for line in page["lines"]:
-        typer.echo(line["text"], err=line["stream"] == "stderr")
+        typer.echo(line["text"])

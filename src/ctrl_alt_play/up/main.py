@@ -86,9 +86,10 @@ def _run(options: Options, ends: ExitStack) -> str:
     api = ends.enter_context(Api(Login(url, made.access_token)))
     with step("Waiting for panel and agent"):
         _wait_until_ready(api, node_id, check)
+    _welcome(config, made)
     if not options.check:
         Login(url, made.access_token).keep()
-    _welcome(config, made, folder)
+        say(f"The command line is logged in already: try `ctrl-alt-play server list`. Data and logs: {folder}")
     if options.demo:
         line = _demo(options, api, node_id, check)
         if options.check:
@@ -157,13 +158,12 @@ def _demo(options: Options, api: Api, node_id: str, check: Any) -> str:
     return line
 
 
-def _welcome(config: Config, made: Bootstrapped, folder: Path) -> None:
+def _welcome(config: Config, made: Bootstrapped) -> None:
     say(
         f"\nCtrl-Alt-Play is up: http://localhost:{config.port}  (from other machines: http://{_address()}:{config.port})"
     )
     if made.owner_password:
         say(f"Log in as {made.owner_username} with the password {made.owner_password} (shown this once; keep it).")
-    say(f"The command line is logged in already: try `ctrl-alt-play server list`. Data and logs: {folder}")
 
 
 def _node(folder: Path) -> tuple[str, str | None]:

@@ -133,6 +133,12 @@ class Resources(Model):
     network: Traffic | None = None
 
 
+class Players(Model):
+    online: int | None = None
+    max: int | None = None
+    list: tuple[str, ...] = ()
+
+
 class StatusReport(Model):
     """The full status of one server, as measured."""
 
@@ -141,6 +147,7 @@ class StatusReport(Model):
     container_id: str | None = None
     uptime: float | None = Field(default=None, description="seconds")
     resources: Resources | None = None
+    players: Players | None = None
 
 
 # Data of legacy messages, panel to agent

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -57,7 +58,7 @@ def up(options: Options) -> int:
         say(f"\n{error.strerror or error}: {error.filename or 'check the disk and your rights'}.")
         return 1
     if line:
-        print(line, flush=True)
+        sys.stdout.write(f"{line}\n")
     return 0
 
 

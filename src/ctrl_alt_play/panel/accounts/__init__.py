@@ -1,0 +1,1 @@
+"""People's accounts, and signing in."""

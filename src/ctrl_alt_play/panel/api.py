@@ -1,0 +1,129 @@
+"""What all of the panel's HTTP has in common: problems as RFC 9457 documents, an id for each request, and a limit to what is taken in."""
+
+from http import HTTPStatus
+from typing import cast
+from uuid import uuid4
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ctrl_alt_play.panel.errors import PROBLEM_TYPE, FieldProblem, Invalid, PanelError
+
+LARGEST_BODY_BYTES = 1024 * 1024
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Envelope:
+    """Gives each request an id, counts its body, and answers what nobody else did."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = False
+
+        async def send_named(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            _refuse_announced(scope)
+            await self._app(scope, _counted(receive), send_named)
+        except Exception as error:
+            if started:
+                raise
+            problem = _last_resort(error, scope, request_id)
+            await respond(problem, request_id)(scope, receive, send_named)
+
+
+def install(app: FastAPI) -> None:
+    app.add_middleware(Envelope)
+    app.add_exception_handler(PanelError, _on_panel_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http_error)
+
+
+def respond(error: PanelError, request_id: str) -> JSONResponse:
+    return JSONResponse(error.document(request_id), error.status_code, error.headers, PROBLEM_TYPE)
+
+
+def _last_resort(error: Exception, scope: Scope, request_id: str) -> PanelError:
+    if isinstance(error, HTTPException):
+        return _of_http_error(error)
+    log.error("request_failed", request_id=request_id, method=scope["method"], path=scope["path"], exc_info=error)
+    return PanelError("The panel failed at this; its log has the details, under this request's id.")
+
+
+def _refuse_announced(scope: Scope) -> None:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > LARGEST_BODY_BYTES:
+            raise _too_large()
+
+
+def _counted(receive: Receive) -> Receive:
+    taken = 0
+
+    async def receive_counted() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > LARGEST_BODY_BYTES:
+            raise _too_large()
+        return message
+
+    return receive_counted
+
+
+def _too_large() -> HTTPException:
+    """Starlette's own kind, which FastAPI lets pass while it reads a body; all others it takes for a body that cannot be read."""
+    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+
+async def _on_panel_error(request: Request, error: Exception) -> JSONResponse:
+    return respond(cast("PanelError", error), request.state.request_id)  # Starlette gives it what it is registered for
+
+
+async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+    problems = cast("RequestValidationError", error).errors()
+    fields = tuple(FieldProblem(_place(problem["loc"]), problem["msg"]) for problem in problems)
+    sentence = "; ".join(f"{problem.field}: {problem.message}" for problem in fields)
+    return respond(Invalid(f"Invalid: {sentence}"[:2000], fields=fields), request.state.request_id)
+
+
+def _place(location: tuple[str | int, ...]) -> str:
+    """Where in what was sent: `ports.0.external`. The first part says only whether it was the body, the path or the query."""
+    return ".".join(map(str, location[1:])) or str(location[0])
+
+
+async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
+    return respond(_of_http_error(cast("HTTPException", error)), request.state.request_id)
+
+
+def _of_http_error(error: HTTPException) -> PanelError:
+    """Starlette's and FastAPI's own: no such path, no such method, a body that is too large."""
+    status = HTTPStatus(error.status_code)
+    code, sentence = _KNOWN.get(status, (status.name, str(error.detail)))
+    problem = PanelError(sentence, code)
+    problem.status_code = error.status_code
+    problem.headers = dict(error.headers or {})
+    return problem
+
+
+_KNOWN = {
+    HTTPStatus.NOT_FOUND: ("NOT_FOUND", "There is nothing at this address."),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("METHOD_NOT_ALLOWED", "This address does not take that method."),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("BODY_TOO_LARGE", f"Send at most {LARGEST_BODY_BYTES} bytes."),
+}

@@ -1,0 +1,100 @@
+"""What the rest of the panel sees of agents: a way to ask them things, and what must take in what they say.
+
+Everything else in this package is one way of doing it, within one process; another may route commands to the replica that holds a node.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from ctrl_alt_play.protocol.contents import Action
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.messages import Response
+from ctrl_alt_play.protocol.panel_session import Answered, Told
+from ctrl_alt_play.protocol.specification import Model
+
+COMMAND_TIMEOUT_S = 10.0
+
+Fact = Told | Answered
+"""One thing an agent said. Facts of a node are handed on strictly in the order in which they came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A node that showed its secret; `secret_hash` is None where it came with the secret that all nodes share."""
+
+    node_id: str
+    secret_hash: str | None
+
+
+class Sink(Protocol):
+    """Takes in what agents say. Given to the gateway by `main`."""
+
+    async def connected(self, admission: Admission) -> bool:
+        """A node is there; nothing is sent to it before this returns. False: it has no right to be there any more."""
+        ...
+
+    async def synchronise(self, node_id: str) -> None:
+        """Asks a node that has just come for the truth; runs beside all else, and ends with the connection at the latest."""
+        ...
+
+    async def apply(self, node_id: str, facts: Sequence[Fact]) -> int:
+        """Takes in facts and tells how many were of no use for an error of their own.
+
+        Whoever waits for an answer among them goes on only after this. Raises only where nothing of them could be kept.
+        """
+        ...
+
+    async def disconnected(self, node_id: str) -> None: ...
+
+
+class Gateway(Protocol):
+    """The way to agents. Never called within a transaction. Each of the three ways to speak raises `Fault`:
+    `AGENT_OFFLINE`, `TIMEOUT`, `INSUFFICIENT_RESOURCES`, or whatever the agent refused with.
+    """
+
+    async def command(
+        self,
+        node_id: str,
+        action: Action,
+        server_id: str,
+        payload: Model | None,
+        command_id: str,
+        timeout_s: float = COMMAND_TIMEOUT_S,
+    ) -> Response:
+        """The agent's response, once all that it said before has been taken in.
+
+        An action that this connection's agent once called unknown is refused as `UNKNOWN_ACTION` without asking again.
+        """
+        ...
+
+    async def ask(
+        self, node_id: str, kind: str, content: Model, message_id: str, timeout_s: float = COMMAND_TIMEOUT_S
+    ) -> Model:
+        """The content of the legacy message that repeats `message_id`."""
+        ...
+
+    async def tell(self, node_id: str, kind: str, content: Model) -> None:
+        """A legacy message that nothing answers; returns when it was written."""
+        ...
+
+    def disconnect(self, node_id: str, reason: str) -> None:
+        """Closes a node's connection, if there is one, because it lost the right to it."""
+        ...
+
+    def last_heard_at(self, node_id: str) -> datetime | None:
+        """When the node last said anything; None while it is not connected."""
+        ...
+
+    @property
+    def connected_nodes(self) -> int: ...
+
+
+def fault_of(response: Response) -> Fault:
+    """A refusal as the error that it is."""
+    if response.error is None:
+        return Fault(ErrorCode.INTERNAL, response.message or "The node refused and did not say why.")
+    return Fault(
+        response.error.code, response.error.message or response.message or "The node refused and did not say why."
+    )

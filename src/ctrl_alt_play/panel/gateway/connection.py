@@ -1,0 +1,252 @@
+"""One agent's connection: what comes in is parsed and queued, taken in in order by one consumer; what goes out is queued and written by another."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
+
+import structlog
+
+from ctrl_alt_play.clock import Clock
+from ctrl_alt_play.panel.gateway.base import Admission, Fact, Sink
+from ctrl_alt_play.protocol.contents import Action, ErrorReport
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.messages import Response
+from ctrl_alt_play.protocol.panel_session import Answered, PanelSession
+from ctrl_alt_play.protocol.specification import Model
+
+INBOX_FACTS = 1024
+"""When it is full the socket is not read: TCP holds the agent back, and no fact is dropped."""
+OUTBOX_FRAMES = 256
+"""When it is full a command is refused; a complaint about a frame is dropped."""
+BATCH_FACTS = 64
+WRITE_DEADLINE_S = 10.0
+CLOSE_DEADLINE_S = 2.0
+DRAIN_DEADLINE_S = 5.0
+KEEP_TRIES = 3
+KEEP_PAUSE_S = 0.5
+
+GOING_AWAY = 1001
+NOT_ALLOWED = 1008
+CANNOT_KEEP = 1011
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Gone(Exception):
+    """The other end is not there any more."""
+
+
+class Socket(Protocol):
+    async def receive(self) -> str | bytes | None:
+        """The next frame; None when the connection has ended."""
+        ...
+
+    async def send(self, frame: str) -> None:
+        """Raises: Gone."""
+        ...
+
+    async def close(self, code: int, reason: str) -> None: ...
+
+
+class _Ended(Exception):
+    """Ends all tasks of a connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    frame: str
+    written: asyncio.Future[None] | None = None
+
+
+class Connection:
+    """Lives as long as `run`. `is_ready` once the sink knows of it: then it may be spoken through."""
+
+    def __init__(self, admission: Admission, socket: Socket, sink: Sink, clock: Clock, tick_s: float) -> None:
+        self.admission = admission
+        self.node_id = admission.node_id
+        self.session = PanelSession(self.node_id, clock)
+        self.unknown_actions: set[Action] = set()
+        self.is_ready = False
+        self.finished = asyncio.Event()
+        self._socket = socket
+        self._sink = sink
+        self._tick_s = tick_s
+        self._admitted = asyncio.Event()
+        self._inbox: asyncio.Queue[Fact] = asyncio.Queue(INBOX_FACTS)
+        self._outbox: asyncio.Queue[_Outgoing] = asyncio.Queue(OUTBOX_FRAMES)
+        self._waiting: dict[str, asyncio.Future[Response | Model]] = {}
+        self._closing: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> None:
+        """Serves the connection to its end, which is never an error."""
+        tasks = (self._read, self._keep, self._write, self._watch, self._close, self._open)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for task in tasks:
+                    group.create_task(task(), name=f"{task.__name__.strip('_')} {self.node_id}")
+        except* _Ended:
+            pass
+        finally:
+            self.is_ready = False
+            self._fail_all()
+            self.finished.set()
+            log.info("agent_disconnected", node_id=self.node_id, counts=dict(self.session.counts))
+
+    def close(self, code: int, reason: str) -> None:
+        """Asks for the connection to be closed; the first reason counts."""
+        if not self._closing.done():
+            self._closing.set_result((code, reason))
+
+    async def command(
+        self, command_id: str, action: Action, server_id: str, payload: Model | None, timeout_s: float
+    ) -> Response:
+        answer = await self._question(
+            command_id, self.session.command(command_id, action, server_id, payload, timeout_s)
+        )
+        if not isinstance(answer, Response):
+            raise Fault(ErrorCode.INVALID_MESSAGE, f"Node {self.node_id} answered a command with a legacy message.")
+        return answer
+
+    async def ask(self, message_id: str, kind: str, content: Model, timeout_s: float) -> Model:
+        answer = await self._question(message_id, self.session.ask(message_id, kind, content, timeout_s))
+        match answer:
+            case ErrorReport():
+                raise Fault(answer.code, answer.message, answer.details)
+            case Response():
+                raise Fault(ErrorCode.INVALID_MESSAGE, f"Node {self.node_id} answered a legacy message by a response.")
+            case _:
+                return answer
+
+    async def tell(self, kind: str, content: Model) -> None:
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._send(_Outgoing(self.session.legacy(kind, content), written))
+        try:
+            async with asyncio.timeout(WRITE_DEADLINE_S):
+                await written
+        except TimeoutError as error:
+            raise Fault(ErrorCode.TIMEOUT, f"Node {self.node_id} is connected but takes nothing in.") from error
+
+    async def _question(self, question: str, frame: str) -> Response | Model:
+        future: asyncio.Future[Response | Model] = asyncio.get_running_loop().create_future()
+        self._waiting[question] = future
+        try:
+            self._send(_Outgoing(frame))
+            return await future
+        finally:
+            self._waiting.pop(question, None)
+            self.session.forget(question)
+
+    def _send(self, outgoing: _Outgoing) -> None:
+        try:
+            self._outbox.put_nowait(outgoing)
+        except asyncio.QueueFull as error:
+            raise Fault(
+                ErrorCode.INSUFFICIENT_RESOURCES,
+                f"Node {self.node_id} takes commands in too slowly; wait for some to end.",
+            ) from error
+
+    async def _open(self) -> None:
+        if not await self._sink.connected(self.admission):
+            self.close(NOT_ALLOWED, "this node may not connect any more")
+            return
+        self.is_ready = not self._closing.done()
+        self._admitted.set()
+        log.info("agent_connected", node_id=self.node_id)
+        try:
+            await self._sink.synchronise(self.node_id)
+        except Exception:  # one node's trouble is not to end its connection
+            log.exception("synchronise_failed", node_id=self.node_id)
+
+    async def _read(self) -> NoReturn:
+        while (frame := await self._socket.receive()) is not None:
+            await self._take_in(frame)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_DEADLINE_S):
+                await self._inbox.join()
+        raise _Ended
+
+    async def _take_in(self, frame: str | bytes) -> None:
+        received = self.session.receive(frame)
+        for reply in received.replies:
+            if not self._outbox.full():
+                self._outbox.put_nowait(_Outgoing(reply))
+        for fact in (received.told, received.answered):
+            if fact is not None:
+                await self._inbox.put(fact)
+
+    async def _keep(self) -> None:
+        """The one consumer. It waits until the sink knows of the node."""
+        await self._admitted.wait()
+        while True:
+            batch = [await self._inbox.get()]
+            while len(batch) < BATCH_FACTS and not self._inbox.empty():
+                batch.append(self._inbox.get_nowait())
+            await self._keep_batch(batch)
+            for fact in batch:
+                if isinstance(fact, Answered):
+                    self._answer(fact)
+                self._inbox.task_done()
+
+    async def _keep_batch(self, facts: list[Fact]) -> None:
+        """Where nothing can be kept at all the connection ends: the agent comes back and tells the truth anew."""
+        for attempt in range(1, KEEP_TRIES + 1):
+            try:
+                self.session.counts["failed"] += await self._sink.apply(self.node_id, facts)
+            except Exception:
+                log.exception("facts_not_kept", node_id=self.node_id, facts=len(facts), attempt=attempt)
+                await asyncio.sleep(KEEP_PAUSE_S * attempt)
+            else:
+                return
+        self.close(CANNOT_KEEP, "the panel cannot keep what it is told")
+
+    def _answer(self, answered: Answered) -> None:
+        future = self._waiting.get(answered.id)
+        if future is not None and not future.done():
+            future.set_result(answered.answer)
+
+    async def _write(self) -> None:
+        while True:
+            outgoing = await self._outbox.get()
+            try:
+                async with asyncio.timeout(WRITE_DEADLINE_S):
+                    await self._socket.send(outgoing.frame)
+            except TimeoutError as error:
+                log.warning("agent_takes_nothing_in", node_id=self.node_id)
+                raise _Ended from error
+            except Gone:
+                return
+            if outgoing.written is not None and not outgoing.written.done():
+                outgoing.written.set_result(None)
+
+    async def _watch(self) -> None:
+        while not self.session.is_silent:
+            next_s = self.session.next_deadline_s()
+            await asyncio.sleep(self._tick_s if next_s is None else min(self._tick_s, max(next_s, 0.01)))
+            for question in self.session.overdue():
+                self._fail(question, Fault(ErrorCode.TIMEOUT, f"Node {self.node_id} did not answer in time."))
+        log.warning("agent_silent", node_id=self.node_id, silent_s=round(self.session.silent_s))
+        self.close(GOING_AWAY, "nothing heard for too long")
+
+    async def _close(self) -> None:
+        code, reason = await self._closing
+        self.is_ready = False
+        try:
+            async with asyncio.timeout(CLOSE_DEADLINE_S):
+                await self._socket.close(code, reason)
+        except (TimeoutError, Gone) as error:
+            raise _Ended from error
+
+    def _fail_all(self) -> None:
+        self.session.abandon()
+        for question in list(self._waiting):
+            self._fail(question, Fault(ErrorCode.AGENT_OFFLINE, f"Node {self.node_id} went away before it answered."))
+        while not self._outbox.empty():
+            written = self._outbox.get_nowait().written
+            if written is not None and not written.done():
+                written.set_exception(Fault(ErrorCode.AGENT_OFFLINE, f"Node {self.node_id} went away."))
+
+    def _fail(self, question: str, fault: Fault) -> None:
+        future = self._waiting.get(question)
+        if future is not None and not future.done():
+            future.set_exception(fault)

@@ -1,0 +1,54 @@
+"""Who may come in: an agent shows its node's secret before the connection is upgraded."""
+
+from sqlalchemy import select
+
+from ctrl_alt_play.clock import Clock
+from ctrl_alt_play.panel.db import Database
+from ctrl_alt_play.panel.errors import Forbidden, PanelError, Unauthenticated
+from ctrl_alt_play.panel.gateway.base import Admission
+from ctrl_alt_play.panel.models import Node
+from ctrl_alt_play.panel.security import Attempts, hash_secret, is_same
+
+
+class Door:
+    """Counts failures only once they are certain: after a restart of the panel many agents may stand before it at one address."""
+
+    def __init__(self, database: Database, clock: Clock, shared_secret: str | None) -> None:
+        self._database = database
+        self._shared_secret = shared_secret
+        self._attempts = Attempts(clock)
+
+    async def admit(self, address: str, authorization: str | None, node_id: str | None) -> Admission:
+        """The node that stands at the door.
+
+        Raises:
+            Unauthenticated: 401, a missing secret, or one that no node has.
+            Forbidden: 403, a node that is unknown, disabled, or another's secret.
+            TooManyAttempts: 429, instead of these, for an address that failed often. A right secret always opens: many nodes
+                may share an address, and one that is set up wrongly must not keep the others out.
+        """
+        try:
+            return await self._judge(authorization, node_id)
+        except PanelError:
+            self._attempts.begin(address)
+            raise
+
+    async def _judge(self, authorization: str | None, node_id: str | None) -> Admission:
+        scheme, _, secret = (authorization or "").partition(" ")
+        secret = secret.strip()
+        if scheme.lower() != "bearer" or not secret:
+            raise Unauthenticated("Send the node's secret as `Authorization: Bearer …`.", "AUTH_FAILED")
+        secret_hash = hash_secret(secret)
+        async with self._database.reading() as session:
+            node = await session.get(Node, node_id) if node_id else None
+            holder = await session.scalar(select(Node.id).where(Node.secret_hash == secret_hash))
+        is_shared = self._shared_secret is not None and is_same(secret, self._shared_secret)
+        if holder is None and not is_shared:
+            raise Unauthenticated("That is not the secret of any node.", "AUTH_FAILED")
+        if node is None:
+            raise Forbidden("Say which node this is, by X-Node-Id or ?nodeId=: no node of that id is enrolled.")
+        if not is_shared and not is_same(node.secret_hash, secret_hash):
+            raise Forbidden(f"That is another node's secret, not that of {node.id}.")
+        if not node.enabled:
+            raise Forbidden(f"Node {node.id} is disabled in the panel.")
+        return Admission(node.id, None if is_shared else secret_hash)

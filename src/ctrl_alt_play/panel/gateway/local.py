@@ -1,0 +1,105 @@
+"""The gateway of a panel that is one process: it holds every node's connection itself."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+from ctrl_alt_play.clock import Clock
+from ctrl_alt_play.panel.gateway.base import COMMAND_TIMEOUT_S, Admission, Sink, fault_of
+from ctrl_alt_play.panel.gateway.connection import GOING_AWAY, NOT_ALLOWED, Connection, Socket
+from ctrl_alt_play.protocol.contents import Action
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.messages import REPLACED, Response
+from ctrl_alt_play.protocol.specification import Model
+
+CLOSE_ALL_DEADLINE_S = 1.0
+
+
+class LocalGateway:
+    def __init__(self, clock: Clock, tick_s: float = 1.0) -> None:
+        self._clock = clock
+        self._tick_s = tick_s
+        self._sink: Sink | None = None
+        self._connections: dict[str, Connection] = {}
+        self.is_closing = False
+
+    def report_to(self, sink: Sink) -> None:
+        """Must be called once, before any agent is served."""
+        self._sink = sink
+
+    async def serve(self, admission: Admission, socket: Socket) -> None:
+        """Serves an agent until its connection ends. It replaces an older connection of the same node, once all that said is taken in."""
+        if self._sink is None:
+            raise RuntimeError("a gateway reports to a sink: call report_to first")
+        node_id = admission.node_id
+        connection = Connection(admission, socket, self._sink, self._clock, self._tick_s)
+        older = self._connections.get(node_id)
+        self._connections[node_id] = connection
+        try:
+            if older is not None:
+                older.close(REPLACED, "this node has connected again")
+                await older.finished.wait()
+            await connection.run()
+        finally:
+            connection.finished.set()
+            if self._connections.get(node_id) is connection:
+                del self._connections[node_id]
+                await self._sink.disconnected(node_id)
+
+    async def close(self) -> None:
+        """Ends all connections, and lets no new ones in; waits a moment for what they said to be taken in."""
+        self.is_closing = True
+        connections = list(self._connections.values())
+        for connection in connections:
+            connection.close(GOING_AWAY, "the panel is shutting down")
+        waits = [asyncio.ensure_future(connection.finished.wait()) for connection in connections]
+        if waits:
+            _, late = await asyncio.wait(waits, timeout=CLOSE_ALL_DEADLINE_S)
+            for wait in late:
+                wait.cancel()
+
+    async def command(
+        self,
+        node_id: str,
+        action: Action,
+        server_id: str,
+        payload: Model | None,
+        command_id: str,
+        timeout_s: float = COMMAND_TIMEOUT_S,
+    ) -> Response:
+        connection = self._ready(node_id)
+        if action in connection.unknown_actions:
+            raise Fault(ErrorCode.UNKNOWN_ACTION, f"The agent of node {node_id} does not know {action}.")
+        response = await connection.command(command_id, action, server_id, payload, timeout_s)
+        if response.success:
+            return response
+        fault = fault_of(response)
+        if fault.code is ErrorCode.UNKNOWN_ACTION:
+            connection.unknown_actions.add(action)
+        raise fault
+
+    async def ask(
+        self, node_id: str, kind: str, content: Model, message_id: str, timeout_s: float = COMMAND_TIMEOUT_S
+    ) -> Model:
+        return await self._ready(node_id).ask(message_id, kind, content, timeout_s)
+
+    async def tell(self, node_id: str, kind: str, content: Model) -> None:
+        await self._ready(node_id).tell(kind, content)
+
+    def disconnect(self, node_id: str, reason: str) -> None:
+        connection = self._connections.get(node_id)
+        if connection is not None:
+            connection.close(NOT_ALLOWED, reason)
+
+    def last_heard_at(self, node_id: str) -> datetime | None:
+        connection = self._connections.get(node_id)
+        return None if connection is None else self._clock.utc() - timedelta(seconds=connection.session.silent_s)
+
+    @property
+    def connected_nodes(self) -> int:
+        return sum(connection.is_ready for connection in self._connections.values())
+
+    def _ready(self, node_id: str) -> Connection:
+        connection = self._connections.get(node_id)
+        if connection is None or not connection.is_ready:
+            raise Fault(ErrorCode.AGENT_OFFLINE, f"Node {node_id} is not connected to the panel.")
+        return connection

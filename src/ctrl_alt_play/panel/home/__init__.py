@@ -1,0 +1,1 @@
+"""The panel itself: its health, its front door, its documentation."""

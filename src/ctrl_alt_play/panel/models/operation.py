@@ -1,0 +1,55 @@
+"""What was asked of a server, and what became of it."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ctrl_alt_play.panel.db import Base
+
+
+class OperationKind(StrEnum):
+    CREATE = "create"
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+    KILL = "kill"
+    DELETE = "delete"
+    COMMAND = "command"
+    STATUS = "status"
+
+
+class OperationState(StrEnum):
+    """`queued`: not yet answered by the node, and someone waits. `running`: the node accepted it; events tell the outcome."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+OPEN_STATES = (OperationState.QUEUED, OperationState.RUNNING)
+
+
+class Operation(Base):
+    """Its id is the id of the command that the node was sent. It outlives its server."""
+
+    __tablename__ = "operations"
+    __table_args__ = (Index(None, "server_id", "state"), Index(None, "state", "deadline_at"))
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    server_id: Mapped[str] = mapped_column(String(36))
+    node_id: Mapped[str] = mapped_column(String(64), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16))
+    code: Mapped[str | None] = mapped_column(String(64))
+    message: Mapped[str | None] = mapped_column(Text)
+    arguments: Mapped[dict[str, Any]] = mapped_column(JSON)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    created_by: Mapped[str | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    deadline_at: Mapped[datetime]

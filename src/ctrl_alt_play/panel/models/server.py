@@ -1,0 +1,60 @@
+"""Servers: what they are made of, what is wanted of them, and what they are seen to be, each in columns of its own."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ctrl_alt_play.panel.db import Base
+
+
+class Desired(StrEnum):
+    ON = "on"
+    OFF = "off"
+
+
+class Hold(StrEnum):
+    """Why a server may not be started, whatever its owner wants."""
+
+    NONE = "none"
+    SUSPENDED = "suspended"
+    MAINTENANCE = "maintenance"
+
+
+class Server(Base):
+    __tablename__ = "servers"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    name: Mapped[str] = mapped_column(String(128), index=True)
+    node_id: Mapped[str] = mapped_column(ForeignKey("nodes.id"), index=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
+    specification: Mapped[dict[str, Any]] = mapped_column(JSON)
+    desired: Mapped[str] = mapped_column(String(8))
+    observed: Mapped[str] = mapped_column(String(16))
+    observed_at: Mapped[datetime]
+    """When the node last told of it."""
+    observed_since: Mapped[datetime]
+    """When it became what it is."""
+    hold: Mapped[str] = mapped_column(String(16))
+    hold_since: Mapped[datetime | None]
+    figures: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    measured_at: Mapped[datetime | None]
+    exit_code: Mapped[int | None]
+    last_error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+
+class Allocation(Base):
+    """A port of a node that a server holds."""
+
+    __tablename__ = "allocations"
+    __table_args__ = (UniqueConstraint("node_id", "protocol", "port", "address"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    server_id: Mapped[str] = mapped_column(ForeignKey("servers.id", ondelete="CASCADE"), index=True)
+    node_id: Mapped[str] = mapped_column(ForeignKey("nodes.id"))
+    address: Mapped[str] = mapped_column(String(45))
+    port: Mapped[int]
+    protocol: Mapped[str] = mapped_column(String(8))

@@ -1,0 +1,1 @@
+"""The machines that games run on: enrolled here, and present while their agent is connected."""

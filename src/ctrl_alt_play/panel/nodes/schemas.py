@@ -1,0 +1,58 @@
+"""Nodes as they travel."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+NodeId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+NodeName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
+
+
+class NewNode(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    id: NodeId
+    name: NodeName
+
+
+class NodeChange(BaseModel):
+    """What is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: NodeName | None = None
+    enabled: bool | None = None
+
+
+class System(BaseModel):
+    """What the node's agent says of its machine. Nothing here is certain: an agent tells what it knows."""
+
+    os: str | None = None
+    arch: str | None = None
+    memory_bytes: int | None = None
+    cpu: str | None = None
+    docker_version: str | None = None
+    agent_version: str | None = None
+    capabilities: list[str] = []
+    networks: dict[str, str] = {}
+
+
+class NodeView(BaseModel):
+    id: str
+    name: str
+    enabled: bool
+    online: bool
+    since: datetime = Field(description="when it came online, or went")
+    last_seen_at: datetime | None
+    system: System | None
+    servers: int
+    created_at: datetime
+
+
+class EnrolledNode(NodeView):
+    secret: str = Field(description="the agent's AGENT_SECRET: shown this once, and kept only as a hash")
+
+
+class NodeSecret(BaseModel):
+    secret: str = Field(description="the agent's new AGENT_SECRET: shown this once, and kept only as a hash")

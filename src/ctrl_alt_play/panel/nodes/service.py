@@ -1,0 +1,152 @@
+"""The rules of nodes: each has a secret of its own, is there while its agent is connected, and goes only when it holds no server."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ctrl_alt_play.clock import Clock
+from ctrl_alt_play.panel.db import Database
+from ctrl_alt_play.panel.errors import Conflict, NotFound
+from ctrl_alt_play.panel.gateway.base import Admission, Gateway
+from ctrl_alt_play.panel.models import Node, Server
+from ctrl_alt_play.panel.nodes.schemas import NewNode, NodeChange, NodeView, System
+from ctrl_alt_play.panel.paging import read_cursor
+from ctrl_alt_play.panel.security import hash_secret, make_secret
+from ctrl_alt_play.protocol.contents import SystemInfo
+
+
+class Nodes:
+    """What administrators do with nodes."""
+
+    def __init__(self, database: Database, gateway: Gateway, clock: Clock) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._clock = clock
+
+    async def enrol(self, new: NewNode) -> tuple[NodeView, str]:
+        """The node and its secret, which is told here and never again."""
+        secret = make_secret()
+        async with self._database.writing() as session:
+            if await session.get(Node, new.id):
+                raise Conflict(f"There is already a node {new.id}.", "NODE_EXISTS")
+            node = new_node(new, secret, self._clock.utc())
+            session.add(node)
+        return self._view(node, 0), secret
+
+    async def change(self, node_id: str, change: NodeChange) -> NodeView:
+        async with self._database.writing() as session:
+            node = await get(session, node_id)
+            node.name = change.name if change.name is not None else node.name
+            node.enabled = change.enabled if change.enabled is not None else node.enabled
+            servers = await count_servers(session, node_id)
+        if not node.enabled:
+            self._gateway.disconnect(node_id, "this node was disabled")
+        return self._view(node, servers)
+
+    async def renew_secret(self, node_id: str) -> str:
+        secret = make_secret()
+        async with self._database.writing() as session:
+            (await get(session, node_id)).secret_hash = hash_secret(secret)
+        self._gateway.disconnect(node_id, "this node has a new secret")
+        return secret
+
+    async def delete(self, node_id: str) -> None:
+        async with self._database.writing() as session:
+            node = await get(session, node_id)
+            if servers := await count_servers(session, node_id):
+                raise Conflict(
+                    f"Node {node_id} holds {servers} server{'s' if servers > 1 else ''}: delete them first.",
+                    "NODE_HOLDS_SERVERS",
+                )
+            await session.delete(node)
+        self._gateway.disconnect(node_id, "this node was removed")
+
+    async def view(self, session: AsyncSession, node_id: str) -> NodeView:
+        return self._view(await get(session, node_id), await count_servers(session, node_id))
+
+    async def views(self, session: AsyncSession, limit: int, cursor: str | None) -> list[NodeView]:
+        """One more than `limit`, by id."""
+        query = (
+            select(Node, func.count(Server.id))
+            .outerjoin(Server, Server.node_id == Node.id)
+            .group_by(Node.id)
+            .order_by(Node.id)
+            .limit(limit + 1)
+        )
+        if after := read_cursor(cursor, 1):
+            query = query.where(Node.id > after[0])
+        return [self._view(node, servers) for node, servers in (await session.execute(query))]
+
+    def _view(self, node: Node, servers: int) -> NodeView:
+        return NodeView(
+            id=node.id,
+            name=node.name,
+            enabled=node.enabled,
+            online=node.online,
+            since=node.since,
+            last_seen_at=self._gateway.last_heard_at(node.id) or node.last_seen_at,
+            system=None if node.system is None else System.model_validate(node.system),
+            servers=servers,
+            created_at=node.created_at,
+        )
+
+
+def new_node(new: NewNode, secret: str, now: datetime) -> Node:
+    return Node(
+        id=new.id,
+        name=new.name,
+        secret_hash=hash_secret(secret),
+        enabled=True,
+        online=False,
+        since=now,
+        created_at=now,
+    )
+
+
+async def get(session: AsyncSession, node_id: str) -> Node:
+    node = await session.get(Node, node_id)
+    if node is None:
+        raise NotFound("There is no such node.")
+    return node
+
+
+async def by_ids(session: AsyncSession, node_ids: set[str]) -> dict[str, Node]:
+    nodes: Sequence[Node] = (await session.scalars(select(Node).where(Node.id.in_(node_ids)))).all()
+    return {node.id: node for node in nodes}
+
+
+async def count_servers(session: AsyncSession, node_id: str) -> int:
+    return await session.scalar(select(func.count()).where(Server.node_id == node_id)) or 0
+
+
+async def mark_connected(session: AsyncSession, admission: Admission, now: datetime) -> bool:
+    """False when the node lost the right to be there between the door and here."""
+    node = await session.get(Node, admission.node_id)
+    if node is None or not node.enabled or admission.secret_hash not in (None, node.secret_hash):
+        return False
+    if not node.online:
+        node.online, node.since = True, now
+    node.last_seen_at = now
+    return True
+
+
+async def mark_away(session: AsyncSession, node_id: str, now: datetime) -> None:
+    node = await session.get(Node, node_id)
+    if node is not None and node.online:
+        node.online, node.since, node.last_seen_at = False, now, now
+
+
+async def mark_all_away(session: AsyncSession, now: datetime) -> None:
+    """A panel that starts knows of no agent."""
+    await session.execute(update(Node).where(Node.online).values(online=False, since=now))
+
+
+async def mark_seen(session: AsyncSession, node_id: str, now: datetime) -> None:
+    await session.execute(update(Node).where(Node.id == node_id).values(last_seen_at=now))
+
+
+async def keep_system(session: AsyncSession, node_id: str, info: SystemInfo) -> None:
+    system = System(memory_bytes=info.memory, **info.model_dump(exclude={"node_id", "memory"}))
+    await session.execute(update(Node).where(Node.id == node_id).values(system=system.model_dump()))

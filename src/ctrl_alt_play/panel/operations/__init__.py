@@ -1,0 +1,1 @@
+"""What was asked of servers, and what became of it."""

@@ -1,0 +1,20 @@
+"""One operation, for whoever waits for its end."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from ctrl_alt_play.panel.db import Reading
+from ctrl_alt_play.panel.operations import service
+from ctrl_alt_play.panel.operations.schemas import OperationView
+from ctrl_alt_play.panel.permissions import Permission
+from ctrl_alt_play.panel.security import Actor, Allowed
+
+router = APIRouter(prefix="/api/operations", tags=["operations"])
+
+
+@router.get("/{operation_id}")
+async def get_operation(
+    operation_id: str, session: Reading, actor: Annotated[Actor, Depends(Allowed(Permission.OPERATIONS_SEE))]
+) -> OperationView:
+    return OperationView.model_validate(await service.get_visible(session, actor, operation_id))

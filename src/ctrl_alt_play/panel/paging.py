@@ -1,0 +1,48 @@
+"""Long lists in pages: a cursor says, opaquely, where the next page begins."""
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import BaseModel, Field
+
+from ctrl_alt_play.panel.errors import FieldProblem, Invalid
+
+Item = TypeVar("Item")
+Row = TypeVar("Row")
+
+Limit = Annotated[int, Field(ge=1, le=200)]
+
+
+class Page(BaseModel, Generic[Item]):
+    items: list[Item]
+    next_cursor: str | None = Field(description="give it as `cursor` for the next page; null on the last")
+
+
+def cut(rows: Sequence[Row], limit: int, key: Callable[[Row], tuple[str, ...]]) -> tuple[list[Row], str | None]:
+    """At most `limit` of `rows`, which were asked for with one more, and the cursor of what follows."""
+    page = list(rows[:limit])
+    return page, _write(key(page[-1])) if len(rows) > limit else None
+
+
+def read_cursor(cursor: str | None, parts: int) -> tuple[str, ...] | None:
+    """The key of the last row of the page before.
+
+    Raises:
+        Invalid: it is no cursor of ours.
+    """
+    if cursor is None:
+        return None
+    try:
+        key = json.loads(base64.urlsafe_b64decode(cursor.encode() + b"=="))
+    except ValueError:
+        key = None
+    if not isinstance(key, list) or len(key) != parts or not all(isinstance(part, str) for part in key):
+        problem = FieldProblem("cursor", "give a cursor as it came, or none")
+        raise Invalid("The cursor is not one that this panel gave.", fields=(problem,))
+    return tuple(key)
+
+
+def _write(key: tuple[str, ...]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")

@@ -1,0 +1,194 @@
+"""Who someone is: passwords, access tokens, secrets of nodes, limits on guessing, and the one dependency by which routes name a permission."""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Annotated, Any, cast
+
+import jwt
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ctrl_alt_play.clock import Clock
+from ctrl_alt_play.panel.db import database_of
+from ctrl_alt_play.panel.errors import Forbidden, NotFound, TooManyAttempts, Unauthenticated
+from ctrl_alt_play.panel.models import Server, User
+from ctrl_alt_play.panel.permissions import Permission, is_granted
+
+AUDIENCE = "ctrl-alt-play:api"
+"""What an access token is for; a token made for another use is refused."""
+TOKEN_LIFETIME = timedelta(hours=12)
+ATTEMPTS_A_MINUTE = 10
+ADDRESSES_KEPT = 10_000
+
+
+class Passwords:
+    """Argon2 in threads, a few at a time: each costs 64 MiB for as long as it takes."""
+
+    def __init__(self, at_once: int = 4) -> None:
+        self._hasher = PasswordHasher()
+        self._turns = asyncio.Semaphore(at_once)
+
+    async def hash(self, password: str) -> str:
+        async with self._turns:
+            return await asyncio.to_thread(self._hasher.hash, password)
+
+    async def is_right(self, password: str, password_hash: str | None) -> bool:
+        """Takes as long for a user who does not exist (`None`) as for one who does."""
+        async with self._turns:
+            right = await asyncio.to_thread(self._verify, password_hash, password)
+        return right and password_hash is not None
+
+    @cached_property
+    def _nobody(self) -> str:
+        return self._hasher.hash(secrets.token_urlsafe(16))
+
+    def _verify(self, password_hash: str | None, password: str) -> bool:
+        nobody = self._nobody  # made at the first of all attempts, whoever makes it
+        try:
+            return self._hasher.verify(password_hash or nobody, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Whoever asks, as far as rules need to know."""
+
+    id: str
+    username: str
+    is_admin: bool
+
+
+class Tokens:
+    """Access tokens: signed, short-lived, and worth nothing once the user's password has changed."""
+
+    def __init__(self, key: str, clock: Clock) -> None:
+        self._key = key
+        self._clock = clock
+
+    def mint(self, user_id: str, token_version: int, lifetime: timedelta = TOKEN_LIFETIME) -> str:
+        now = self._clock.utc()
+        claims = {"sub": user_id, "ver": token_version, "aud": AUDIENCE, "iat": now, "exp": now + lifetime}
+        return jwt.encode(claims, self._key, algorithm="HS256")
+
+    async def actor(self, session: AsyncSession, token: str) -> Actor:
+        """Raises: Unauthenticated."""
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                self._key,
+                algorithms=["HS256"],
+                audience=AUDIENCE,
+                options={"require": ["sub", "exp", "aud"]},
+            )
+        except jwt.ExpiredSignatureError as error:
+            raise Unauthenticated("The access token has expired: sign in again.") from error
+        except jwt.InvalidTokenError as error:
+            raise Unauthenticated("The access token is not valid: sign in again.") from error
+        user = await session.get(User, str(claims["sub"]))
+        if user is None or claims.get("ver") != user.token_version:
+            raise Unauthenticated("The access token is no longer valid: sign in again.")
+        return Actor(user.id, user.username, user.is_admin)
+
+
+class Attempts:
+    """Counts attempts by key in the last minute, in a table that cannot grow without end."""
+
+    def __init__(self, clock: Clock, limit: int = ATTEMPTS_A_MINUTE, window_s: float = 60.0) -> None:
+        self._clock = clock
+        self._limit = limit
+        self._window_s = window_s
+        self._seen: OrderedDict[object, deque[float]] = OrderedDict()
+
+    def check(self, key: object) -> None:
+        """Raises: TooManyAttempts."""
+        now = self._clock.monotonic()
+        times = self._seen.get(key, ())
+        recent = [time for time in times if time > now - self._window_s]
+        if len(recent) >= self._limit:
+            raise TooManyAttempts("Too many failed attempts; wait a minute.", recent[0] + self._window_s - now)
+
+    def count(self, key: object) -> None:
+        self._seen.setdefault(key, deque(maxlen=self._limit)).append(self._clock.monotonic())
+        self._seen.move_to_end(key)
+        if len(self._seen) > ADDRESSES_KEPT:
+            self._seen.popitem(last=False)
+
+    def begin(self, key: object) -> None:
+        """Counts an attempt before it is judged, so that many at once do not slip through; `succeeded` takes it back.
+
+        Raises:
+            TooManyAttempts: it is not to be judged at all.
+        """
+        self.check(key)
+        self.count(key)
+
+    def succeeded(self, key: object) -> None:
+        """The latest attempt was a good one and does not count."""
+        if times := self._seen.get(key):
+            times.pop()
+
+
+def make_secret() -> str:
+    """A node's secret: 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+def hash_secret(secret: str) -> str:
+    """SHA-256: what has 256 random bits cannot be guessed, so a slow hash would protect nothing and cost time at each connection."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def is_same(one: str, other: str) -> bool:
+    """Compares in a time that tells nothing of where they differ."""
+    return hmac.compare_digest(one.encode(), other.encode())
+
+
+_bearer = HTTPBearer(auto_error=False, description="The `access_token` that signing in gives.")
+
+
+class Allowed:
+    """The dependency by which a route names its permission; it gives the route whoever asks.
+
+    On a route about one server, someone who cannot see that server is told that it does not exist, whatever else they may not do.
+    """
+
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
+
+    async def __call__(
+        self,
+        connection: HTTPConnection,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    ) -> Actor:
+        if credentials is None:
+            raise Unauthenticated("Sign in first: send the access token as `Authorization: Bearer …`.")
+        tokens = cast("Tokens", connection.app.state.tokens)
+        async with database_of(connection).reading() as session:
+            actor = await tokens.actor(session, credentials.credentials)
+            server_id = connection.path_params.get("server_id")
+            if server_id is not None and not await can_see(session, actor, server_id):
+                raise NotFound("There is no such server.")
+        if not is_granted(self.permission, is_admin=actor.is_admin):
+            raise Forbidden("That is for administrators.")
+        return actor
+
+
+async def can_see(session: AsyncSession, actor: Actor, server_id: str) -> bool:
+    owner = await session.scalar(select(Server.owner_id).where(Server.id == server_id))
+    return owner is not None and (actor.is_admin or owner == actor.id)
+
+
+async def public() -> None:
+    """The dependency by which a route says that it is for everybody."""

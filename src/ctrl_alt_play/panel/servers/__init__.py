@@ -1,0 +1,1 @@
+"""Servers: what they are made of, what is done with them, and what their nodes say of them."""

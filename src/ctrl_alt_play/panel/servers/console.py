@@ -1,0 +1,84 @@
+"""The last of what servers wrote on their consoles. In memory only: a console is for looking at, the node keeps the whole."""
+
+import secrets
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from datetime import datetime
+
+LINES_KEPT = 1000
+BYTES_KEPT = 256 * 1024
+LONGEST_LINE = 8192
+SERVERS_PER_NODE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    number: int
+    """Counts a server's lines, from 1, for as long as the panel runs."""
+    stream: str
+    text: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    lines: list[Line]
+    cursor: str
+    """Gives what follows, when asked with it."""
+    missed: int
+    """How many lines between the cursor asked with and the first line here are not kept any more."""
+
+
+class _Ring:
+    def __init__(self) -> None:
+        self.lines: deque[Line] = deque()
+        self.written = 0
+        self._bytes = 0
+
+    def add(self, stream: str, text: str, time: datetime) -> None:
+        self.written += 1
+        self.lines.append(Line(self.written, stream, text, time))
+        self._bytes += len(text.encode())
+        while len(self.lines) > LINES_KEPT or self._bytes > BYTES_KEPT:
+            self._bytes -= len(self.lines.popleft().text.encode())
+
+
+class Consoles:
+    """Kept by node and server, so that a node which speaks of another's servers writes into nothing that anyone reads."""
+
+    def __init__(self) -> None:
+        self._epoch = secrets.token_hex(4)
+        self._nodes: dict[str, OrderedDict[str, _Ring]] = {}
+
+    def write(self, node_id: str, server_id: str, output: str, stream: str, time: datetime) -> None:
+        """Past `SERVERS_PER_NODE` the console that was silent the longest goes."""
+        rings = self._nodes.setdefault(node_id, OrderedDict())
+        ring = rings.setdefault(server_id, _Ring())
+        rings.move_to_end(server_id)
+        if len(rings) > SERVERS_PER_NODE:
+            rings.popitem(last=False)
+        for line in output.splitlines() or [""]:
+            ring.add(stream, line[:LONGEST_LINE], time)
+
+    def read(self, node_id: str, server_id: str, most: int, after: str | None) -> Reading:
+        """Without a cursor the last lines; with one what follows it, the oldest first. A cursor of an earlier life of the panel is as none."""
+        ring = self._rings(node_id).get(server_id) or _Ring()
+        position = self._position(after)
+        if position is None:
+            lines, missed = list(ring.lines)[-most:], 0
+        else:
+            lines = [line for line in ring.lines if line.number > position][:most]
+            oldest = ring.lines[0].number if ring.lines else ring.written + 1
+            missed = max(0, oldest - position - 1)
+        last = lines[-1].number if lines else max(position or 0, ring.written)
+        return Reading(lines, f"{self._epoch}-{last}", missed)
+
+    def forget(self, node_id: str, server_id: str) -> None:
+        self._rings(node_id).pop(server_id, None)
+
+    def _rings(self, node_id: str) -> OrderedDict[str, _Ring]:
+        return self._nodes.get(node_id) or OrderedDict()
+
+    def _position(self, cursor: str | None) -> int | None:
+        epoch, _, number = (cursor or "").partition("-")
+        return int(number) if epoch == self._epoch and number.isdecimal() and len(number) < 20 else None

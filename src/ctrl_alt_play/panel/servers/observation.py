@@ -1,0 +1,141 @@
+"""What agents say of a server, in whichever of the protocol's shapes, as one kind of thing."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from ctrl_alt_play.protocol.contents import (
+    Outcome,
+    Resources,
+    ServerState,
+    ServerStatus,
+    Stats,
+    StatusChanged,
+    StatusReport,
+)
+
+_LARGEST_NUMBER = 2**31 - 1
+"""Of what a column holds; an exit code beyond it is no exit code."""
+
+
+class Figures(BaseModel):
+    """What a server uses, as measured. What was not measured is null, never 0."""
+
+    cpu_percent: float | None = None
+    memory_used_bytes: int | None = None
+    memory_limit_bytes: int | None = None
+    disk_used_bytes: int | None = None
+    disk_limit_bytes: int | None = None
+    network_received_bytes: int | None = None
+    network_sent_bytes: int | None = None
+    players: int | None = None
+    uptime_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    server_id: str
+    word: str
+    is_news: bool
+    """Told because it happened. What is not may be a mere repetition of what is known."""
+    exit_code: int | None = None
+    error: str | None = None
+    code: str | None = None
+    """Of the error, from agents that tell it."""
+    figures: Figures | None = None
+    measured_at: datetime | None = None
+
+    @property
+    def state(self) -> ServerState | None:
+        """What the server is now; None where the word tells of an attempt, not of a state."""
+        match self.word:
+            case Outcome.DELETED:
+                return ServerState.ABSENT
+            case Outcome.CREATE_FAILED:
+                return ServerState.ABSENT
+            case Outcome.START_FAILED | Outcome.STOP_FAILED | Outcome.DELETE_FAILED:
+                return None
+            case "creating" | "deleting" | "processing":
+                return None
+            case "restarting":
+                return ServerState.STOPPING
+            case word:
+                return ServerState(word) if word in _STATES else ServerState.UNKNOWN
+
+
+_STATES = frozenset(ServerState)
+
+
+def of_change(change: StatusChanged) -> Observation | None:
+    if change.word is None:
+        return None
+    error = change.error
+    if error is None and change.oom_killed:
+        error = "The server ran out of memory and was killed."
+    return Observation(
+        change.server_id,
+        change.word,
+        is_news=True,
+        exit_code=_number(change.exit_code),
+        error=_text(error),
+        code=change.code,
+    )
+
+
+def of_report(report: StatusReport, now: datetime) -> Observation:
+    figures = _figures(report.resources or Resources(), report.uptime)
+    return Observation(report.server_id, report.status, is_news=False, figures=figures, measured_at=now)
+
+
+def of_legacy(status: ServerStatus, now: datetime) -> Observation:
+    """A legacy status with figures is told at intervals; one without is told because something happened."""
+    if status.stats is None:
+        return Observation(status.server_id, status.status, is_news=True, error=_text(status.error))
+    return Observation(
+        status.server_id,
+        status.status,
+        is_news=False,
+        error=_text(status.error),
+        figures=_legacy_figures(status.stats),
+        measured_at=status.stats.timestamp or now,
+    )
+
+
+def _figures(resources: Resources, uptime_s: float | None) -> Figures:
+    memory, disk, network = resources.memory, resources.disk, resources.network
+    return Figures(
+        cpu_percent=resources.cpu,
+        memory_used_bytes=memory.used_bytes if memory else None,
+        memory_limit_bytes=memory.limit_bytes if memory else None,
+        disk_used_bytes=disk.used_bytes if disk else None,
+        disk_limit_bytes=disk.limit_bytes if disk else None,
+        network_received_bytes=network.rx if network else None,
+        network_sent_bytes=network.tx if network else None,
+        uptime_s=uptime_s,
+    )
+
+
+def _legacy_figures(stats: Stats) -> Figures:
+    return Figures(
+        cpu_percent=stats.cpu,
+        memory_used_bytes=stats.memory,
+        disk_used_bytes=stats.disk,
+        network_received_bytes=stats.network.received if stats.network else None,
+        network_sent_bytes=stats.network.sent if stats.network else None,
+        players=stats.players,
+    )
+
+
+def as_stored(figures: Figures) -> dict[str, Any]:
+    return figures.model_dump(mode="json", exclude_none=True)
+
+
+def _number(value: int | None) -> int | None:
+    return value if value is not None and abs(value) <= _LARGEST_NUMBER else None
+
+
+def _text(value: str | None) -> str | None:
+    """PostgreSQL keeps no NUL, and nobody reads more."""
+    return None if value is None else value.replace("\x00", "")[:2000]

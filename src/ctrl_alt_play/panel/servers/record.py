@@ -1,0 +1,85 @@
+"""One observation applied to one server, and to the operations that it settles."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ctrl_alt_play.panel.models import Desired, Operation, OperationKind, OperationState, Server
+from ctrl_alt_play.panel.operations import outcomes
+from ctrl_alt_play.panel.operations import service as operations
+from ctrl_alt_play.panel.servers import service
+from ctrl_alt_play.panel.servers.observation import Observation, as_stored
+from ctrl_alt_play.protocol.contents import Outcome, ServerState
+
+_FRESH = (ServerState.CREATED, ServerState.STARTING, ServerState.RUNNING)
+"""What became of it before does not matter any more."""
+_UP = (ServerState.STARTING, ServerState.RUNNING)
+
+
+async def record(session: AsyncSession, server: Server, seen: Observation, now: datetime) -> bool:
+    """Whether the server is gone by it. The same told twice changes nothing the second time."""
+    previous = ServerState(server.observed)
+    seen = _as_wanted(server, seen)
+    ended: list[Operation] = []
+    if seen.is_news or seen.state not in (None, previous):
+        waiting = await operations.accepted(session, server.id)
+        verdicts = outcomes.verdicts(operations.pending(waiting), seen.word, previous, seen.error, seen.code)
+        ended = operations.settle(waiting, verdicts, now)
+    return await _write_and_end(session, server, seen, ended, now)
+
+
+async def record_after_absence(
+    session: AsyncSession, server: Server, seen: Observation, connected_at: datetime, now: datetime
+) -> bool:
+    """As `record`, for what a node tells when asked at its coming: it also settles what was accepted before, whose news may be lost."""
+    seen = _as_wanted(server, seen)
+    waiting = await operations.accepted(session, server.id, before=connected_at)
+    state = seen.state or ServerState(server.observed)
+    verdicts = outcomes.verdicts_after_absence(operations.pending(waiting), state)
+    return await _write_and_end(session, server, seen, operations.settle(waiting, verdicts, now), now)
+
+
+def _as_wanted(server: Server, seen: Observation) -> Observation:
+    """That a server stopped as it was told to is not called a crash when it is told once more."""
+    was_stopped = server.desired == Desired.OFF and server.observed == ServerState.STOPPED
+    return replace(seen, word=ServerState.STOPPED) if was_stopped and seen.state is ServerState.CRASHED else seen
+
+
+async def _write_and_end(
+    session: AsyncSession, server: Server, seen: Observation, ended: Sequence[Operation], now: datetime
+) -> bool:
+    """A crash that does what a stop was for is no crash."""
+    done = {OperationKind(one.kind) for one in ended if one.state == OperationState.SUCCEEDED}
+    if seen.state is ServerState.CRASHED and done & {OperationKind.STOP, OperationKind.KILL}:
+        seen = replace(seen, word=ServerState.STOPPED)
+    _write(server, seen, now)
+    if OperationKind.DELETE in done:
+        await service.remove(session, server)
+    return OperationKind.DELETE in done
+
+
+def _write(server: Server, seen: Observation, now: datetime) -> None:
+    """What was seen, on the server's own axes."""
+    if seen.figures is not None:
+        server.figures, server.measured_at = as_stored(seen.figures), seen.measured_at
+    state = _state_after_failure(server, seen) or seen.state
+    if state is not None:
+        server.observed_at = now
+        if state != server.observed:
+            server.observed, server.observed_since = state, now
+            if state in _FRESH:
+                server.exit_code = server.last_error = None
+    if seen.exit_code is not None:
+        server.exit_code = seen.exit_code
+    if seen.error is not None:
+        server.last_error = seen.error
+    elif state is ServerState.UNKNOWN and seen.word != ServerState.UNKNOWN:
+        server.last_error = f'The node calls the server "{seen.word[:64]}", which the panel does not know.'
+
+
+def _state_after_failure(server: Server, seen: Observation) -> ServerState | None:
+    """A start that failed leaves nothing running, whatever was seen before."""
+    failed = seen.word == Outcome.START_FAILED
+    return ServerState.STOPPED if failed and server.observed in _UP else None

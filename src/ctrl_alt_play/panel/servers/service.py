@@ -1,0 +1,135 @@
+"""Servers as the panel keeps them: which there are, who may see them, and which ports they hold."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import uuid4
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ctrl_alt_play.panel.accounts import service as accounts
+from ctrl_alt_play.panel.errors import Conflict, FieldProblem, Invalid, NotFound
+from ctrl_alt_play.panel.models import Allocation, Desired, Hold, Node, Server
+from ctrl_alt_play.panel.paging import read_cursor
+from ctrl_alt_play.panel.security import Actor
+from ctrl_alt_play.panel.servers.schemas import NewServer
+from ctrl_alt_play.protocol.contents import ServerState
+from ctrl_alt_play.protocol.specification import Port
+
+_ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - what a port on all addresses is called
+
+
+def visible_to(actor: Actor) -> Select[Server]:
+    """Where all reading of servers begins."""
+    query = select(Server)
+    return query if actor.is_admin else query.where(Server.owner_id == actor.id)
+
+
+async def get_visible(session: AsyncSession, actor: Actor, server_id: str) -> Server:
+    """Raises: NotFound, also for what is another's."""
+    server = await session.scalar(visible_to(actor).where(Server.id == server_id))
+    if server is None:
+        raise NotFound("There is no such server.")
+    return server
+
+
+async def list_visible(
+    session: AsyncSession, actor: Actor, limit: int, cursor: str | None, node_id: str | None, name: str | None
+) -> Sequence[Server]:
+    """One more than `limit`, by name; `name` is any part of it."""
+    query = visible_to(actor).order_by(Server.name, Server.id).limit(limit + 1)
+    if node_id is not None:
+        query = query.where(Server.node_id == node_id)
+    if name:
+        query = query.where(Server.name.icontains(name, autoescape=True))
+    if after := read_cursor(cursor, 2):
+        last_name, last_id = after
+        query = query.where(
+            (Server.name > last_name) | ((Server.name == last_name) & (Server.id > last_id)),
+        )
+    return (await session.scalars(query)).all()
+
+
+async def ids_of_node(session: AsyncSession, node_id: str) -> Sequence[str]:
+    return (await session.scalars(select(Server.id).where(Server.node_id == node_id))).all()
+
+
+async def on_node(session: AsyncSession, server_id: str, node_id: str) -> Server | None:
+    """The server, if that node holds it: a node has no say in another's. It needs no lock: its node's news alone change it."""
+    server = await session.get(Server, server_id)
+    return server if server is not None and server.node_id == node_id else None
+
+
+async def remove(session: AsyncSession, server: Server) -> None:
+    """At once, so that what follows in the same transaction does not find it any more."""
+    await session.delete(server)
+    await session.flush()
+
+
+async def add(session: AsyncSession, actor: Actor, new: NewServer, now: datetime) -> Server:
+    """Raises: Invalid, for a node or an owner that is not there; Conflict, for a port that another server holds."""
+    node = await _node_for(session, new.node_id)
+    owner_id = await _owner_for(session, new.owner_id or actor.id)
+    await _ensure_free(session, node.id, new.ports)
+    server = Server(
+        id=str(uuid4()),
+        name=new.name,
+        node_id=node.id,
+        owner_id=owner_id,
+        specification=new.specification().model_dump(mode="json"),
+        desired=Desired.OFF,
+        observed=ServerState.ABSENT,
+        observed_at=now,
+        observed_since=now,
+        hold=Hold.NONE,
+        created_at=now,
+    )
+    session.add(server)
+    await session.flush()
+    session.add_all(
+        Allocation(
+            server_id=server.id, node_id=node.id, address=port.address, port=port.external, protocol=port.protocol
+        )
+        for port in new.ports
+    )
+    return server
+
+
+async def _node_for(session: AsyncSession, node_id: str) -> Node:
+    """Locked, so that two servers cannot both be given a port that they both found free."""
+    node = await session.get(Node, node_id, with_for_update=True)
+    if node is None:
+        raise Invalid("There is no such node.", fields=(FieldProblem("node_id", "there is no such node"),))
+    return node
+
+
+async def _owner_for(session: AsyncSession, user_id: str) -> str:
+    try:
+        return (await accounts.get(session, user_id)).id
+    except NotFound as error:
+        raise Invalid("There is no such user.", fields=(FieldProblem("owner_id", "there is no such user"),)) from error
+
+
+async def _ensure_free(session: AsyncSession, node_id: str, ports: Sequence[Port]) -> None:
+    numbers = {port.external for port in ports}
+    query = (
+        select(Allocation, Server.name)
+        .join(Server, Server.id == Allocation.server_id)
+        .where(Allocation.node_id == node_id, Allocation.port.in_(numbers))
+    )
+    held = (await session.execute(query)).all()
+    problems, holders = [], []
+    for index, port in enumerate(ports):
+        for allocation, holder in held:
+            if _collide(port, allocation):
+                problems.append(FieldProblem(f"ports.{index}.external", f"held by {holder}"))
+                holders.append(f"port {port.external}/{port.protocol} is held by server {holder}")
+    if problems:
+        sentence = f"On node {node_id}, {'; '.join(holders)}: choose another."
+        raise Conflict(sentence, "PORT_CONFLICT", tuple(problems))
+
+
+def _collide(port: Port, allocation: Allocation) -> bool:
+    same = (port.external, port.protocol) == (allocation.port, allocation.protocol)
+    everywhere = port.address in _ANY_ADDRESS or allocation.address in _ANY_ADDRESS
+    return same and (everywhere or port.address == allocation.address)

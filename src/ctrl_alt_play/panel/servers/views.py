@@ -1,0 +1,91 @@
+"""Servers as people see them: each with its status, made of its own columns, its node's presence and its operations."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ctrl_alt_play.panel.models import Hold, Node, Operation, OperationKind, OperationState, Server
+from ctrl_alt_play.panel.nodes import service as nodes
+from ctrl_alt_play.panel.operations import service as operations
+from ctrl_alt_play.panel.servers import status
+from ctrl_alt_play.panel.servers.observation import Figures
+from ctrl_alt_play.panel.servers.schemas import CurrentOperation, ServerStatusView, ServerView
+from ctrl_alt_play.protocol.contents import ServerState
+
+
+async def views(session: AsyncSession, servers: Sequence[Server]) -> list[ServerView]:
+    by_node = await nodes.by_ids(session, {server.node_id for server in servers})
+    related: dict[str, list[Operation]] = {server.id: [] for server in servers}
+    for operation in await operations.open_or_create(session, related):
+        related[operation.server_id].append(operation)
+    return [_view(server, by_node[server.node_id], related[server.id]) for server in servers]
+
+
+async def view(session: AsyncSession, server: Server) -> ServerView:
+    return (await views(session, [server]))[0]
+
+
+async def status_view(session: AsyncSession, server: Server, now: datetime) -> ServerStatusView:
+    node = await nodes.get(session, server.node_id)
+    related = await operations.open_or_create(session, [server.id])
+    return ServerStatusView(
+        server_id=server.id,
+        age_s=max(0.0, (now - server.observed_at).total_seconds()),
+        node_online=node.online,
+        **_known(server, node, related),
+    )
+
+
+def _view(server: Server, node: Node, related: Sequence[Operation]) -> ServerView:
+    return ServerView(
+        id=server.id,
+        name=server.name,
+        node_id=server.node_id,
+        owner_id=server.owner_id,
+        created_at=server.created_at,
+        **server.specification,
+        **_known(server, node, related),
+    )
+
+
+def _known(server: Server, node: Node, related: Sequence[Operation]) -> dict[str, Any]:
+    """What every view of a server tells, by the fields' names."""
+    current_status, since = status.derive(_facts(server, node, related))
+    unfinished = [operation for operation in related if operation.finished_at is None]
+    return {
+        "status": current_status,
+        "status_since": since,
+        "desired": server.desired,
+        "observed": server.observed,
+        "observed_at": server.observed_at,
+        "hold": server.hold,
+        "operation": CurrentOperation.model_validate(unfinished[-1]) if unfinished else None,
+        "figures": None if server.figures is None else Figures.model_validate(server.figures),
+        "measured_at": server.measured_at,
+        "exit_code": server.exit_code,
+        "last_error": server.last_error,
+    }
+
+
+def _facts(server: Server, node: Node, related: Iterable[Operation]) -> status.Facts:
+    """`related` has the latest first."""
+    creation = next((one for one in related if one.kind == OperationKind.CREATE), None)
+    accepted = [one for one in related if one.state == OperationState.RUNNING]
+    return status.Facts(
+        observed=ServerState(server.observed),
+        observed_since=server.observed_since,
+        node_online=node.online,
+        node_since=node.since,
+        hold=Hold(server.hold),
+        hold_since=server.hold_since,
+        creation=None if creation is None else _work(creation),
+        current=_work(accepted[-1]) if accepted else None,
+    )
+
+
+def _work(operation: Operation) -> status.Work:
+    state = OperationState(operation.state)
+    since = operation.finished_at or operation.created_at
+    return status.Work(OperationKind(operation.kind), state, since)

@@ -1,0 +1,109 @@
+"""From creation to deletion, through the REST API, with an agent that is not ours at the other end."""
+
+from typing import Any
+
+import pytest
+from tests.panel.support import PanelUnderTest, Person, until
+
+
+@pytest.mark.parametrize(
+    "told_by",
+    [
+        {"tells_events": True},
+        {"tells_events": False, "tells_legacy": True},
+        {"tells_events": True, "tells_legacy": True},
+    ],
+    ids=["events", "legacy messages", "both"],
+)
+async def test_a_server_lives_from_creation_to_deletion(
+    panel: PanelUnderTest, admin: Person, told_by: dict[str, Any]
+) -> None:
+    agent = await panel.connected(await panel.agent(**told_by))
+    server_id = await panel.server(agent)
+    path = f"/api/servers/{server_id}"
+    assert await admin.status(server_id) == "OFFLINE"
+    await admin.done(f"{path}/start")
+    assert await admin.status(server_id) == "RUNNING"
+    await admin.done(f"{path}/restart")
+    assert await admin.status(server_id) == "RUNNING"
+    await admin.done(f"{path}/stop", {"signal": "SIGTERM", "timeout": 3})
+    assert agent.commands("stop_server")[0]["payload"] == {"signal": "SIGTERM", "timeout": 3}
+    assert await admin.status(server_id) == "OFFLINE"
+    await admin.done(f"{path}/start")
+    await admin.done(f"{path}/kill")
+    assert await admin.status(server_id) == "OFFLINE"
+    deletion = await admin.operation(await admin.delete(path, 202))
+    assert deletion["state"] == "succeeded"
+    await admin.get(path, 404)
+    assert (await admin.get(f"/api/operations/{deletion['id']}"))["state"] == "succeeded"
+
+
+async def test_the_agent_is_given_the_whole_specification(panel: PanelUnderTest) -> None:
+    agent = await panel.connected(await panel.agent())
+    await panel.server(agent, ports=[{"internal": 27960, "external": 27960, "protocol": "udp"}])
+    payload = agent.commands("create_server")[0]["payload"]
+    assert payload["image"] == "example.org/games/quake:1"
+    assert payload["environment"] == {"MODE": "duel"}
+    assert payload["limits"]["memory"] == 536870912
+    assert payload["ports"] == [{"internal": 27960, "external": 27960, "protocol": "udp", "address": "0.0.0.0"}]
+    assert payload["stop"]["signal"] == "SIGINT"
+
+
+async def test_a_stop_without_a_body_follows_the_servers_own_rule(panel: PanelUnderTest, admin: Person) -> None:
+    agent = await panel.connected(await panel.agent())
+    server_id = await panel.server(agent)
+    await admin.done(f"/api/servers/{server_id}/start")
+    await admin.done(f"/api/servers/{server_id}/stop")
+    assert agent.commands("stop_server")[0]["payload"] == {}
+
+
+async def test_fresh_status_is_what_the_agent_measured_and_the_panel_keeps_it(
+    panel: PanelUnderTest, admin: Person
+) -> None:
+    agent = await panel.connected(await panel.agent())
+    server_id = await panel.server(agent)
+    operation = await admin.done(f"/api/servers/{server_id}/status")
+    assert operation["result"]["resources"]["cpu"] == 45.2
+    known = await admin.get(f"/api/servers/{server_id}/status")
+    assert known["figures"]["cpu_percent"] == 45.2
+    assert known["figures"]["memory_used_bytes"] == 1073741824
+    assert known["figures"]["players"] is None
+    assert known["age_s"] < 5
+
+
+async def test_an_old_agent_gets_the_legacy_console_message_and_is_asked_only_once(
+    panel: PanelUnderTest, admin: Person
+) -> None:
+    agent = await panel.connected(await panel.agent())
+    server_id = await panel.server(agent)
+    await admin.done(f"/api/servers/{server_id}/start")
+    for line in ("say one", "say two"):
+        operation = await admin.done(f"/api/servers/{server_id}/command", {"command": line})
+        assert operation["message"] == "sent; this agent does not confirm"
+    assert len(agent.commands("send_command")) == 1
+    console = await until(lambda: _console_with(admin, server_id, "[game] say two"))
+    assert [line["text"] for line in console["lines"]] == ["[game] say one", "[game] say two"]
+
+
+async def test_an_agent_that_knows_the_console_command_confirms_it(panel: PanelUnderTest, admin: Person) -> None:
+    agent = await panel.connected(await panel.agent(knows_send_command=True))
+    server_id = await panel.server(agent)
+    operation = await admin.done(f"/api/servers/{server_id}/command", {"command": "say hi"})
+    assert operation["message"] == "written"
+    assert not [frame for frame in agent.received if frame.get("type") == "server_command"]
+
+
+async def test_a_script_can_wait_for_the_answer_to_its_command(panel: PanelUnderTest, admin: Person) -> None:
+    agent = await panel.connected(await panel.agent(knows_send_command=True))
+    server_id = await panel.server(agent)
+    await admin.done(f"/api/servers/{server_id}/command", {"command": "before"})
+    before = await until(lambda: _console_with(admin, server_id, "[game] before"))
+    await admin.done(f"/api/servers/{server_id}/command", {"command": "after"})
+    after = await until(lambda: _console_with(admin, server_id, "[game] after", after=before["cursor"]))
+    assert [(line["number"], line["text"]) for line in after["lines"]] == [(2, "[game] after")]
+    assert after["missed"] == 0
+
+
+async def _console_with(person: Person, server_id: str, text: str, **query: Any) -> Any:
+    console = await person.get(f"/api/servers/{server_id}/console", **query)
+    return console if any(line["text"] == text for line in console["lines"]) else None

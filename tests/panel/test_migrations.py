@@ -1,0 +1,87 @@
+"""The database's shape: made from nothing, in step with the models, and refused with a sentence where it cannot be used."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic import command
+from tests.panel.support import make_config
+
+from ctrl_alt_play.panel.db import make_engine
+from ctrl_alt_play.panel.errors import StartupError
+from ctrl_alt_play.panel.migrations import alembic_config, migrate
+
+
+async def test_migrations_make_what_the_models_say(tmp_path: Path) -> None:
+    config = make_config(tmp_path)
+    await migrate(config)
+    engine = make_engine(config.database)
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda plain: command.check(alembic_config(plain)))
+    await engine.dispose()
+
+
+async def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
+    config = make_config(tmp_path)
+    await migrate(config)
+    await migrate(config)
+
+
+async def test_migrations_go_back_as_well(tmp_path: Path) -> None:
+    config = make_config(tmp_path)
+    await migrate(config)
+    engine = make_engine(config.database)
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda plain: command.downgrade(alembic_config(plain), "base"))
+    await engine.dispose()
+    with sqlite3.connect(tmp_path / "panel.db") as database:
+        assert database.execute("SELECT name FROM sqlite_master WHERE name LIKE 'servers%'").fetchall() == []
+    database.close()
+
+
+async def test_a_database_of_a_newer_program_is_refused(tmp_path: Path) -> None:
+    config = make_config(tmp_path)
+    await migrate(config)
+    with sqlite3.connect(tmp_path / "panel.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    with pytest.raises(StartupError, match="newer Ctrl-Alt-Play") as refused:
+        await migrate(config)
+    assert "9999" in str(refused.value)
+
+
+async def test_a_database_that_another_program_holds_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = make_config(tmp_path)
+    await migrate(config)
+    monkeypatch.setattr("ctrl_alt_play.panel.db.BUSY_TIMEOUT_MS", 10)
+    database = sqlite3.connect(tmp_path / "panel.db")
+    database.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StartupError, match="locked by another program"):
+        await migrate(config)
+    database.close()
+
+
+async def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
+    (tmp_path / "panel.db").write_text("this is a text, and long enough to be taken for more than an empty file" * 9)
+    with pytest.raises(StartupError, match="not a database"):
+        await migrate(make_config(tmp_path))
+
+
+async def test_a_file_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
+    (tmp_path / "panel.db").mkdir()
+    with pytest.raises(StartupError, match="cannot be opened or written"):
+        await migrate(make_config(tmp_path))
+
+
+async def test_a_data_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    with pytest.raises(StartupError, match="data folder"):
+        await migrate(make_config(tmp_path / "data"))
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://u@h/d", "postgresql://u:hidden@127.0.0.1:1/d"])
+async def test_an_address_that_leads_nowhere_is_said_without_its_password(tmp_path: Path, url: str) -> None:
+    with pytest.raises(StartupError) as refused:
+        await migrate(make_config(tmp_path, database_url=url))
+    assert "hidden" not in str(refused.value)
+    assert "\n" not in str(refused.value)

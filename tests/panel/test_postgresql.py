@@ -1,0 +1,83 @@
+"""The same panel on PostgreSQL: the migrations, the models, and a server's life."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
+from tests.panel.support import PanelUnderTest, make_config
+
+from ctrl_alt_play.panel.db import make_engine
+from ctrl_alt_play.panel.migrations import alembic_config, migrate
+
+USER = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("initdb") and shutil.which("pg_ctl")), reason="PostgreSQL's programs are not in PATH"
+)
+
+
+def run(*arguments: str) -> None:
+    """PostgreSQL does not run as root."""
+    user = USER if os.geteuid() == 0 else None
+    subprocess.run(arguments, check=True, capture_output=True, user=user, cwd="/", timeout=60)
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    """The address of a database in a folder that goes afterwards."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = Path(tempfile.mkdtemp(prefix="ctrl-alt-play-postgresql-"))
+    shutil.chown(folder, USER)
+    data = str(folder / "data")
+    try:
+        run("initdb", "-D", data, "-U", "panel", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8")
+        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        run("pg_ctl", "-D", data, "-o", options, "-l", f"{folder}/log", "-w", "start")
+        try:
+            yield f"postgresql://panel@127.0.0.1:{port}/postgres"
+        finally:
+            run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def test_a_server_lives_on_postgresql_as_on_sqlite(postgresql: str, tmp_path: Path) -> None:
+    config = make_config(tmp_path, database_url=postgresql)
+    async with PanelUnderTest(config) as panel:
+        agent = await panel.connected(await panel.agent(tells_legacy=True))
+        owner = await panel.person("olga")
+        server_id = await panel.server(agent, owner, ports=[{"internal": 1, "external": 27960, "protocol": "udp"}])
+        await panel.admin.post(
+            "/api/servers", panel.new(agent, ports=[{"internal": 1, "external": 27960, "protocol": "udp"}]), 409
+        )
+        for action in ("start", "restart", "status", "stop", "start"):
+            await owner.done(f"/api/servers/{server_id}/{action}")
+        await panel.admin.done(f"/api/servers/{server_id}/kill")
+        data = {"serverId": server_id, "status": "start_failed", "error": "with a \x00 in it"}
+        await agent.event("server_status_changed", data)
+        await panel.admin.patch(f"/api/users/{panel.admin.id}", {"is_admin": False}, 409)
+        assert (await owner.get("/api/servers", name="SERVER"))["items"][0]["id"] == server_id
+        agent.die()
+        await owner.sees(server_id, "UNKNOWN")
+        await agent.come()
+        await owner.sees(server_id, "OFFLINE")
+        await panel.admin.operation(await panel.admin.delete(f"/api/servers/{server_id}", 202))
+        await owner.get(f"/api/servers/{server_id}", 404)
+
+
+async def test_migrations_make_what_the_models_say_on_postgresql(postgresql: str, tmp_path: Path) -> None:
+    config = make_config(tmp_path, database_url=postgresql)
+    await migrate(config)
+    engine = make_engine(config.database)
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda plain: command.check(alembic_config(plain)))
+    await engine.dispose()

@@ -1,0 +1,75 @@
+"""The one status, over every combination of what it is made of."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ctrl_alt_play.panel.models import Hold, OperationKind, OperationState
+from ctrl_alt_play.panel.servers.status import Facts, Status, Work, derive
+from ctrl_alt_play.protocol.contents import ServerState
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+OBSERVED, NODE, HELD, CREATION, CURRENT = (START + timedelta(hours=hour) for hour in range(5))
+
+SEEN = {
+    ServerState.ABSENT: Status.OFFLINE,
+    ServerState.CREATED: Status.OFFLINE,
+    ServerState.STARTING: Status.STARTING,
+    ServerState.RUNNING: Status.RUNNING,
+    ServerState.STOPPING: Status.STOPPING,
+    ServerState.STOPPED: Status.OFFLINE,
+    ServerState.CRASHED: Status.CRASHED,
+    ServerState.UNKNOWN: Status.UNKNOWN,
+}
+DOING = {
+    OperationKind.START: dict.fromkeys(
+        (ServerState.ABSENT, ServerState.CREATED, ServerState.STOPPED, ServerState.CRASHED, ServerState.UNKNOWN),
+        Status.STARTING,
+    ),
+    OperationKind.RESTART: {
+        **dict.fromkeys(ServerState, Status.STARTING),
+        ServerState.RUNNING: Status.STOPPING,
+        ServerState.STOPPING: Status.STOPPING,
+    },
+    OperationKind.STOP: dict.fromkeys(
+        (ServerState.STARTING, ServerState.RUNNING, ServerState.STOPPING), Status.STOPPING
+    ),
+    OperationKind.KILL: dict.fromkeys(
+        (ServerState.STARTING, ServerState.RUNNING, ServerState.STOPPING), Status.STOPPING
+    ),
+}
+
+
+def expected(
+    observed: ServerState, hold: Hold, creation: OperationState | None, current: OperationKind | None, *, online: bool
+) -> tuple[Status, datetime]:
+    was_made = creation if observed is ServerState.ABSENT else None
+    if hold is Hold.SUSPENDED:
+        return Status.SUSPENDED, HELD
+    if was_made is OperationState.FAILED:
+        return Status.INSTALL_FAILED, CREATION
+    if not online:
+        return Status.UNKNOWN, NODE
+    if was_made in (OperationState.QUEUED, OperationState.RUNNING):
+        return Status.INSTALLING, CREATION
+    if current is not None and observed in DOING.get(current, {}):
+        return DOING[current][observed], CURRENT
+    return SEEN[observed], OBSERVED
+
+
+@pytest.mark.parametrize(("observed", "hold"), list(itertools.product(ServerState, Hold)))
+def test_status_over_all_combinations(observed: ServerState, hold: Hold) -> None:
+    rest = itertools.product((None, *OperationState), (None, *OperationKind), (True, False))
+    for creation, current, online in rest:
+        facts = Facts(
+            observed=observed,
+            observed_since=OBSERVED,
+            node_online=online,
+            node_since=NODE,
+            hold=hold,
+            hold_since=None if hold is Hold.NONE else HELD,
+            creation=None if creation is None else Work(OperationKind.CREATE, creation, CREATION),
+            current=None if current is None else Work(current, OperationState.RUNNING, CURRENT),
+        )
+        assert derive(facts) == expected(observed, hold, creation, current, online=online), facts

@@ -112,3 +112,12 @@ async def test_the_shared_secret_opens_for_known_nodes_alone(original_panel: Pan
 
 async def test_a_nodes_own_secret_still_opens_beside_the_shared_one(original_panel: PanelUnderTest) -> None:
     await original_panel.connected(await original_panel.agent())
+
+
+async def test_a_right_secret_opens_although_others_of_its_address_failed(own_panel: PanelUnderTest) -> None:
+    agent = await own_panel.agent()
+    for _ in range(10):
+        await status(own_panel.agents_url, "wrong", agent.node_id)
+    assert await status(own_panel.agents_url, "wrong", agent.node_id) == 429
+    async with agent:
+        await own_panel.sees_node(agent, online=True)

@@ -107,3 +107,28 @@ async def test_a_script_can_wait_for_the_answer_to_its_command(panel: PanelUnder
 async def _console_with(person: Person, server_id: str, text: str, **query: Any) -> Any:
     console = await person.get(f"/api/servers/{server_id}/console", **query)
     return console if any(line["text"] == text for line in console["lines"]) else None
+
+
+async def test_a_change_told_twice_settles_only_one_operation(panel: PanelUnderTest, admin: Person) -> None:
+    """Agents of ours tell a change by an event and by a legacy message."""
+    agent = await panel.connected(await panel.agent(tells_legacy=True, unfinished={"start_server", "restart_server"}))
+    server_id = await panel.server(agent)
+    started = await admin.post(f"/api/servers/{server_id}/start")
+    restarted = await admin.post(f"/api/servers/{server_id}/restart")
+    await agent.become(server_id, "running")
+    assert (await admin.operation(started))["state"] == "succeeded"
+    await admin.done(f"/api/servers/{server_id}/status")
+    assert (await admin.get(f"/api/operations/{restarted['id']}"))["state"] == "running"
+    await agent.become(server_id, "stopped", exitCode=0)
+    await agent.become(server_id, "running")
+    assert (await admin.operation(restarted))["state"] == "succeeded"
+
+
+async def test_a_failure_keeps_the_agents_own_code(panel: PanelUnderTest, admin: Person) -> None:
+    agent = await panel.connected(await panel.agent(unfinished={"start_server"}))
+    server_id = await panel.server(agent)
+    started = await admin.post(f"/api/servers/{server_id}/start")
+    failure = {"serverId": server_id, "status": "start_failed", "error": "taken", "code": "PORT_CONFLICT"}
+    await agent.event("server_status_changed", failure)
+    ended = await admin.operation(started)
+    assert (ended["state"], ended["code"], ended["message"]) == ("failed", "PORT_CONFLICT", "taken")

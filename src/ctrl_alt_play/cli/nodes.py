@@ -22,9 +22,7 @@ def list_(*, as_json: JsonOption = False) -> None:
     for node in nodes:
         system = node["system"] or {}
         state = "online" if node["online"] else ("offline" if node["enabled"] else "disabled")
-        rows.append(
-            (node["id"], node["name"], state, node["since"], system.get("docker_version"), node["servers"])
-        )
+        rows.append((node["id"], node["name"], state, node["since"], system.get("docker_version"), node["servers"]))
     show_table(("ID", "NAME", "STATE", "SINCE", "DOCKER", "SERVERS"), rows)
 
 

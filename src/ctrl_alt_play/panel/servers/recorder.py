@@ -31,6 +31,8 @@ from ctrl_alt_play.protocol.messages import Response
 from ctrl_alt_play.protocol.panel_session import Answered, Told
 
 QUESTIONS_AT_ONCE = 16
+SEEN_EVERY_S = 60.0
+"""How exactly the database knows when a node was last heard of, while it is connected."""
 SYNCHRONISE_TIMEOUT_S = 30.0
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -45,6 +47,7 @@ class Recorder:
         self._connected_at: dict[str, datetime] = {}
         self._asked: dict[str, str] = {}
         """Servers whose state was asked for at their node's coming, by the command's id."""
+        self._seen_at: dict[str, float] = {}
         self._tell_events: set[str] = set()
         """Nodes that told a change by an event in this connection. They tell it a second time by a legacy message, which is no news then."""
 
@@ -105,12 +108,22 @@ class Recorder:
             case Told(content=ErrorReport() as report):
                 log.warning("agent_error", node_id=node_id, code=report.code, message=report.message[:500])
                 return True
+            case Told(content=Heartbeat()):
+                return not self._is_due(node_id)
             case Answered(answer=answer):
                 return not isinstance(answer, Response)
             case Told():
                 return False
             case _:
                 assert_never(fact)
+
+    def _is_due(self, node_id: str) -> bool:
+        """Whether a heartbeat is worth a write: with thousands of nodes they would be most of what the database does."""
+        now = self._clock.monotonic()
+        if now - self._seen_at.get(node_id, float("-inf")) < SEEN_EVERY_S:
+            return False
+        self._seen_at[node_id] = now
+        return True
 
     async def _apply_each(self, node_id: str, facts: Sequence[Fact]) -> int:
         """Each within a savepoint of its own: one that cannot be taken in does not stop the next."""

@@ -93,9 +93,11 @@ def _node_package() -> importlib.metadata.Distribution:
 
 
 def _install(folder: Path, cache: Path) -> None:
-    """Install what the lock file in `folder` names, verified by its checksums; no package's scripts are run."""
+    """Install what the lock file in `folder` names, verified by its checksums; no package's scripts are run.
+
+    The system's certificate authorities count, as they do for apt and pip: many networks have one of their own."""
     node = _node()
-    npm: list[str | Path] = [node / "bin/node", node / "lib/node_modules/npm/bin/npm-cli.js"]
+    npm: list[str | Path] = [node / "bin/node", "--use-system-ca", node / "lib/node_modules/npm/bin/npm-cli.js"]
     scope = ("--omit=dev", "--ignore-scripts", "--no-bin-links", "--prefer-offline", f"--cache={cache.absolute()}")
     quiet = ("--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error", "--logs-max=0")
     fix = "check that the npm registry can be reached"

@@ -49,6 +49,20 @@ class AgentConfig(BaseSettings):
         url = URL(self.panel_url)
         return url.with_scheme({"http": "ws", "https": "wss"}.get(url.scheme, url.scheme))
 
+    @field_validator("ctrl_alt_play_data")
+    @classmethod
+    def _stays_where_it_is(cls, value: Path) -> Path:
+        """Docker mounts only absolute paths."""
+        return value.absolute()
+
+    @field_validator("agent_secret")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr) -> SecretStr:
+        secret = value.get_secret_value().strip()
+        if not secret.isascii() or not all(c.isprintable() and not c.isspace() for c in secret):
+            raise ValueError("a secret holds no blanks, line breaks or other than ASCII characters")
+        return SecretStr(secret)
+
     @field_validator("panel_url")
     @classmethod
     def _is_an_address(cls, value: str) -> str:

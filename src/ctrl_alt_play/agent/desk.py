@@ -23,6 +23,7 @@ from ctrl_alt_play.protocol.contents import (
     wire,
 )
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.messages import MAX_FRAME_BYTES
 
 MOST_AT_ONCE = 256
 log = structlog.get_logger(__name__)
@@ -37,6 +38,7 @@ class Desk:
         self._outbox = outbox
         self._metrics = metrics
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
+        self._accepting: set[asyncio.Task[None]] = set()
 
     async def serve(self, request: Request, session: AgentSession, tasks: asyncio.TaskGroup) -> None:
         """Serves a request. Returns when it is accepted, refused, or on its way in a task of its own."""
@@ -50,11 +52,18 @@ class Desk:
             case LegacyRequest.SYSTEM_INFO:
                 work = self._answer_system_info(request, session)
             case _:
-                await self._guarded(request, session, self._accept(request, session, request.verb))
+                await self._carry_through(self._guarded(request, session, self._accept(request, session, request.verb)))
                 return
         await self._room.acquire()
         task = tasks.create_task(self._guarded(request, session, work), name=f"{request.verb} {request.server_id}")
         task.add_done_callback(lambda _: self._room.release())
+
+    async def _carry_through(self, work: Coroutine[Any, Any, None]) -> None:
+        """An action is accepted whole, also when the connection ends meanwhile: journaled, taken into the inbox, and answered."""
+        accepting = asyncio.create_task(work, name="accepting")
+        self._accepting.add(accepting)
+        accepting.add_done_callback(self._accepting.discard)
+        await asyncio.shield(accepting)
 
     async def _guarded(self, request: Request, session: AgentSession, work: Coroutine[Any, Any, None]) -> None:
         began = self._node.clock.monotonic()
@@ -105,7 +114,7 @@ class Desk:
 
     async def _answer_file(self, request: Request, session: AgentSession) -> None:
         server = self._fleet.find(request.server_id)
-        async with server.aside:
+        async with server.beside():
             match request.content:
                 case FileWrite(path=path, content=content):
                     uid = server.record.uid
@@ -116,7 +125,12 @@ class Desk:
                     answer = FileContent(server_id=server.id, path=path, content=content)
                 case _:
                     raise Fault(ErrorCode.INVALID_PAYLOAD, "A file needs a path.")
-        self._outbox.answer(session.legacy("file_content", answer, request.message_id))
+        frame = session.legacy("file_content", answer, request.message_id)
+        if len(frame.encode()) > MAX_FRAME_BYTES:
+            raise Fault(
+                ErrorCode.INVALID_PAYLOAD, f"{answer.path} is too large to be sent: much of it is escaped in JSON."
+            )
+        self._outbox.answer(frame)
 
     async def _answer_system_info(self, request: Request, session: AgentSession) -> None:
         info = await system_info(self._node.id, self._node.engine)

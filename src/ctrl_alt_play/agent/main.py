@@ -5,7 +5,7 @@ import fcntl
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -22,6 +22,7 @@ from ctrl_alt_play.agent.servers.fleet import Fleet
 from ctrl_alt_play.agent.servers.server import Node
 from ctrl_alt_play.clock import SystemClock
 
+READY_TIMEOUT_S = 5.0
 log = structlog.get_logger(__name__)
 
 
@@ -57,14 +58,23 @@ async def _run_parts(config: AgentConfig, journal: Journal, engine: DockerEngine
     log.info("agent_started", version=__version__, node_id=config.node_id, panel=config.panel_url, health_port=port)
     try:
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(fleet.run(), name="fleet")]
-            await fleet.ready()
-            running.append(tasks.create_task(link.run(), name="link"))
+            running = [
+                tasks.create_task(fleet.run(), name="fleet"),
+                tasks.create_task(_run_when_ready(link, fleet), name="link"),
+            ]
             await stop.wait()
             for task in reversed(running):
                 task.cancel()
     finally:
         await health.stop()
+
+
+async def _run_when_ready(link: Link, fleet: Fleet) -> None:
+    """The panel is told what is true; but an engine that hangs keeps nobody from it."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            await fleet.ready()
+    await link.run()
 
 
 @contextmanager

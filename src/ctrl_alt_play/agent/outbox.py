@@ -76,6 +76,8 @@ class Outbox:
 
     def open(self, *first: str) -> None:
         """A connection is there: these frames go before all that waits."""
+        while len(self._facts) > MOST_FACTS - len(first):
+            self._facts.popleft()
         self._facts.extendleft(reversed(first))
         self._is_open = True
         self._has_overflown = False

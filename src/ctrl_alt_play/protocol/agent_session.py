@@ -23,7 +23,16 @@ from ctrl_alt_play.protocol.contents import (
     wire,
 )
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.messages import HEARTBEAT_INTERVAL_S, Command, ErrorBody, Event, Legacy, Response, read
+from ctrl_alt_play.protocol.messages import (
+    HEARTBEAT_INTERVAL_S,
+    Command,
+    ErrorBody,
+    Event,
+    Legacy,
+    Response,
+    command_id,
+    read,
+)
 from ctrl_alt_play.protocol.session import Session
 from ctrl_alt_play.protocol.specification import Model, ServerId, Specification
 
@@ -73,6 +82,10 @@ class Answers:
     def give(self, command_id: str, frame: str) -> None:
         self._frames[command_id] = frame
 
+    def forget_open(self) -> None:
+        """The connection has ended, and with it what it was still to answer: repeated, that is a new command."""
+        self._frames = OrderedDict((id_, frame) for id_, frame in self._frames.items() if frame is not None)
+
 
 class _Named(Model):
     server_id: ServerId
@@ -85,6 +98,7 @@ class AgentSession(Session):
         super().__init__(clock)
         self._node_id = node_id
         self._answers = answers
+        answers.forget_open()
         self._beat_at = clock.monotonic() + HEARTBEAT_INTERVAL_S
 
     def receive(self, frame: str | bytes) -> Received:
@@ -92,7 +106,7 @@ class AgentSession(Session):
         try:
             message = self._open(frame)
         except Fault as fault:
-            return Received(replies=(self.error(fault),))
+            return self._receive_unreadable(frame, fault)
         match message:
             case Command():
                 return self._receive_command(message)
@@ -104,12 +118,25 @@ class AgentSession(Session):
             case _:
                 assert_never(message)
 
+    def _receive_unreadable(self, frame: str | bytes, fault: Fault) -> Received:
+        """Whoever sent a command waits for a response, and gets one wherever its id can be made out."""
+        id_ = command_id(frame)
+        if id_ is None:
+            return Received(replies=(self.error(fault),))
+        return self._repeated(id_) or Received(replies=(self.refuse(id_, fault),))
+
+    def _repeated(self, id_: str) -> Received | None:
+        """The answer that a command was given before, if it came before; from now on it has come."""
+        if id_ not in self._answers:
+            self._answers.expect(id_)
+            return None
+        self.counts["duplicate"] += 1
+        answer = self._answers[id_]
+        return Received(replies=() if answer is None else (answer,))
+
     def _receive_command(self, command: Command) -> Received:
-        if command.id in self._answers:
-            self.counts["duplicate"] += 1
-            answer = self._answers[command.id]
-            return Received(replies=() if answer is None else (answer,))
-        self._answers.expect(command.id)
+        if repeated := self._repeated(command.id):
+            return repeated
         try:
             action = Action(command.action)
         except ValueError:

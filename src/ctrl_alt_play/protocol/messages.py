@@ -41,8 +41,11 @@ def stamp(instant: datetime) -> str:
 # Envelopes
 
 
+CommandId = Annotated[str, Field(min_length=1, max_length=256)]
+
+
 class Command(Model):
-    id: str = Field(min_length=1, max_length=256)
+    id: CommandId
     type: Literal["command"] = "command"
     timestamp: Instant = None
     agent_id: str | None = None
@@ -54,6 +57,10 @@ class Command(Model):
 class ErrorBody(Model):
     code: ErrorCode = ErrorCode.INTERNAL
     message: str = ""
+
+
+class _Identified(Model):
+    id: CommandId
 
 
 class Response(Model):
@@ -106,6 +113,15 @@ def parse(frame: str | bytes) -> Message:
             return read(Event, fields, ErrorCode.INVALID_MESSAGE)
         case _:
             return read(Legacy, fields, ErrorCode.INVALID_MESSAGE)
+
+
+def command_id(frame: str | bytes) -> str | None:
+    """The id of what is meant as a command, however wrong the rest of it is."""
+    try:
+        fields = from_json(frame, allow_inf_nan=False)
+        return read(_Identified, fields).id if fields.get("type") == "command" else None
+    except (ValueError, AttributeError, Fault):
+        return None
 
 
 def encode(message: Message, now: datetime) -> str:

@@ -112,10 +112,10 @@ class Engine(Protocol):
         ...
 
     async def create(self, plan: Plan) -> None:
-        """Makes the container of a server, whose image is here.
+        """Makes the container of a server, whose image is here; one that was made from the same plan stays as it is.
 
         Raises:
-            Fault: `SERVER_EXISTS` when its name is taken.
+            Fault: `SERVER_EXISTS` when its name is taken by another.
         """
         ...
 

@@ -38,7 +38,9 @@ from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 CALL_TIMEOUT_S = 60.0
+INFO_TIMEOUT_S = 2.0
 PULL_TIMEOUT_S = 1800.0
+EVENTS_TIMEOUT_S = 5.0
 WRITE_TIMEOUT_S = 0.8
 _STREAMS = {1: "stdout", 2: "stderr"}
 _WATCHED = ["create", "start", "die", "destroy", "oom"]
@@ -53,7 +55,7 @@ async def _translated(timeout_s: float | None = CALL_TIMEOUT_S) -> AsyncIterator
     except DockerError as error:
         raise fault_of(error.status, error.message) from error
     except TimeoutError as error:
-        raise unavailable(f"no answer within {timeout_s:.0f} s") from error
+        raise unavailable("no answer in time") from error
     except (aiohttp.ClientError, OSError) as error:
         raise unavailable(error) from error
 
@@ -99,7 +101,7 @@ class DockerEngine:
         return self._docker.containers.container(container_name(server_id))
 
     async def info(self) -> EngineInfo:
-        async with _translated(5):
+        async with _translated(INFO_TIMEOUT_S):
             version = await self._docker.version()
             networks = await self._docker.networks.list()
         return EngineInfo(version["Version"], {n["Name"]: subnet for n in networks if (subnet := _subnet(n))})
@@ -126,8 +128,20 @@ class DockerEngine:
     async def create(self, plan: Plan) -> None:
         await self._ensure_network()
         body = container_body(plan)
-        async with _translated():
-            await self._docker.containers.create(body, name=container_name(plan.server_id))
+        try:
+            async with _translated():
+                await self._docker.containers.create(body, name=container_name(plan.server_id))
+        except Fault as fault:
+            if fault.code is not ErrorCode.SERVER_EXISTS or not await self._is_made(plan.server_id, body["Labels"]):
+                raise
+
+    async def _is_made(self, server_id: str, labels: dict[str, str]) -> bool:
+        """Whether the container was made by us from the very same plan: its labels hold a fingerprint of it."""
+        with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
+            async with _translated(10):
+                found = await self._container(server_id).show()
+            return labels.items() <= (found["Config"].get("Labels") or {}).items()
+        return False
 
     async def _ensure_network(self) -> None:
         """One bridge for all servers, on which they cannot reach each other."""
@@ -154,8 +168,20 @@ class DockerEngine:
             async with _translated():
                 await self._container(server_id).start()
         except Fault as fault:
-            self._has_network = self._has_network and "network" not in fault.message
-            raise
+            if "network" not in fault.message or "not found" not in fault.message:
+                raise
+            await self._join_network_anew(server_id)
+            async with _translated():
+                await self._container(server_id).start()
+
+    async def _join_network_anew(self, server_id: str) -> None:
+        """A network without running containers is lost to `docker network prune`, and containers remember it by its id."""
+        self._has_network = False
+        await self._ensure_network()
+        async with _translated():
+            network = await self._docker.networks.get(NETWORK)
+            await network.disconnect({"Container": container_name(server_id), "Force": True})
+            await network.connect({"Container": container_name(server_id)})
 
     async def signal(self, server_id: str, signal: str) -> None:
         try:
@@ -193,7 +219,9 @@ class DockerEngine:
         async with _translated(None):
             endless = aiohttp.ClientTimeout(total=None, sock_connect=5)
             query = self._docker._do_query("events", "GET", params={"filters": filters}, timeout=endless)  # noqa: SLF001 - see above
-            async with await query as response:
+            async with asyncio.timeout(EVENTS_TIMEOUT_S):
+                opened = await query
+            async with opened as response:
                 yield Change("", "subscribed")
                 async for line in response.content:
                     if change := _change_of(line):
@@ -227,6 +255,7 @@ class DockerAttachment:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
+        self._writing: asyncio.Task[None] | None = None
 
     async def read(self) -> Chunk | None:
         try:
@@ -236,15 +265,22 @@ class DockerAttachment:
         return None if message is None else Chunk(_STREAMS.get(message.stream, "stdout"), message.data)
 
     async def write(self, data: bytes) -> None:
+        """What a game does not read stays in memory, so nothing is written behind a line that was not taken yet."""
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
-                await self._stream.write_in(data)
+                if self._writing is not None:
+                    await asyncio.shield(self._writing)
+                self._writing = asyncio.create_task(self._stream.write_in(data))
+                await asyncio.shield(self._writing)
         except TimeoutError as error:
             raise Fault(ErrorCode.TIMEOUT, "The game does not read its console: its input is full.") from error
         except (aiohttp.ClientError, OSError, DockerError, RuntimeError, AssertionError) as error:
             raise Fault(ErrorCode.INVALID_STATE, "The game's console is closed; it has stopped.") from error
 
     async def close(self) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
         with suppress(AssertionError):  # aiodocker, when the engine has closed the connection already
             await self._stream.close()
 
@@ -274,7 +310,10 @@ def _container_of(fields: Any) -> Container:
 
 
 def _change_of(line: bytes) -> Change | None:
-    event = json.loads(line)
+    try:
+        event = json.loads(line)
+    except ValueError:  # the engine ended in the middle of a line
+        return None
     server_id = event.get("Actor", {}).get("Attributes", {}).get(LABEL_SERVER)
     return Change(server_id, event.get("Action", "")) if server_id else None
 

@@ -23,23 +23,39 @@ class Lines:
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._rest = ""
+        self._is_continued = False
 
     def feed(self, data: bytes) -> list[str]:
-        """The lines that these bytes complete."""
-        *lines, self._rest = (self._rest + self._decoder.decode(data)).split("\n")
-        while len(self._rest) > LONGEST_LINE:
-            lines.append(self._rest[:LONGEST_LINE])
-            self._rest = self._rest[LONGEST_LINE:]
-        return [line.removesuffix("\r") for line in lines]
+        """The lines that these bytes complete; longer ones than `LONGEST_LINE` in pieces."""
+        *ended, self._rest = (self._rest + self._decoder.decode(data)).split("\n")
+        lines: list[str] = []
+        for line in ended:
+            *pieces, last = _pieces(line)
+            lines += pieces
+            if last.removesuffix("\r") or pieces or not self._is_continued:
+                lines.append(last.removesuffix("\r"))
+            self._is_continued = False
+        *pieces, self._rest = _pieces(self._rest)
+        self._is_continued = self._is_continued and not pieces
+        return lines + pieces
 
     @property
     def is_unfinished(self) -> bool:
         return bool(self._rest)
 
     def flush(self) -> list[str]:
-        """What has come of an unfinished line, such as a prompt."""
-        rest, self._rest = self._rest, ""
+        """What has come of an unfinished line, such as a prompt. Should only its end follow, that makes no line of its own."""
+        rest, self._rest = self._rest.removesuffix("\r"), ""
+        self._is_continued = self._is_continued or bool(rest)
         return [rest] if rest else []
+
+
+def _pieces(line: str) -> list[str]:
+    pieces = []
+    while len(line.removesuffix("\r")) > LONGEST_LINE:
+        pieces.append(line[:LONGEST_LINE])
+        line = line[LONGEST_LINE:]
+    return [*pieces, line]
 
 
 class Console:

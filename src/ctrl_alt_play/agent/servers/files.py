@@ -8,12 +8,14 @@ import ctypes
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 
 MOST_BYTES = 512 * 1024
 """What fits into one frame of the control connection, with room for JSON's escapes."""
+_BESIDE = ".ctrl-alt-play.writing"
 _SYS_OPENAT2 = 437
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_BENEATH = 0x02, 0x08
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -31,9 +33,10 @@ def read_text(folder: Path, path: str) -> str:
     """
     with _opened_folder(folder) as root:
         descriptor = _open_beneath(root, path, os.O_RDONLY | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise Fault(ErrorCode.INVALID_PAYLOAD, f"{path} is not a file.")
         with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Fault(ErrorCode.INVALID_PAYLOAD, f"{path} is not a file.")
             data = file.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise Fault(
@@ -56,7 +59,7 @@ def write_text(folder: Path, path: str, content: str, uid: int, gid: int) -> int
     """
     data = content.encode()
     parts = PurePosixPath(path.lstrip("/")).parts
-    if not parts or ".." in parts:
+    if not parts or ".." in parts or "\x00" in path:
         raise Fault(ErrorCode.INVALID_PAYLOAD, f"{path} names no file in the server's folder.")
     with _opened_folder(folder) as root:
         parent = _make_folders(root, parts[:-1], uid, gid)
@@ -105,8 +108,10 @@ def _make_folders(root: int, parts: tuple[str, ...], uid: int, gid: int) -> int:
 
 
 def _replace(parent: int, name: str, data: bytes, uid: int, gid: int) -> None:
-    """Writes beside the file and renames, keeping the mode of the file that was there."""
-    beside = f".{name[:200]}.writing"
+    """Writes beside the file and renames, keeping the mode of the file that was there.
+
+    What the game may have put in the place beside, such as a FIFO that would block us, is never opened.
+    """
     try:
         before = os.stat(name, dir_fd=parent, follow_symlinks=False)
         mode = stat.S_IMODE(before.st_mode) if stat.S_ISREG(before.st_mode) else 0o644
@@ -114,9 +119,9 @@ def _replace(parent: int, name: str, data: bytes, uid: int, gid: int) -> None:
             raise IsADirectoryError(errno.EISDIR, "is a folder")
     except FileNotFoundError:
         mode = 0o644
-    descriptor = os.open(
-        beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent
-    )
+    with suppress(FileNotFoundError):
+        os.unlink(_BESIDE, dir_fd=parent)
+    descriptor = os.open(_BESIDE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -124,9 +129,10 @@ def _replace(parent: int, name: str, data: bytes, uid: int, gid: int) -> None:
             os.fchown(descriptor, uid, gid)
             os.fchmod(descriptor, mode & 0o777)
             os.fsync(descriptor)
-        os.replace(beside, name, src_dir_fd=parent, dst_dir_fd=parent)
+        os.replace(_BESIDE, name, src_dir_fd=parent, dst_dir_fd=parent)
     except OSError:
-        os.unlink(beside, dir_fd=parent)
+        with suppress(FileNotFoundError):
+            os.unlink(_BESIDE, dir_fd=parent)
         raise
 
 

@@ -7,12 +7,13 @@ import structlog
 
 from ctrl_alt_play.agent.engine.base import Container
 from ctrl_alt_play.agent.journal import OperationRecord, ServerRecord
-from ctrl_alt_play.agent.servers.server import Node, Server
-from ctrl_alt_play.protocol.contents import Action, LinePayload
+from ctrl_alt_play.agent.servers.server import FAILED, Node, Server
+from ctrl_alt_play.protocol.contents import Action, LinePayload, Outcome, StatusChanged
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import Model
 
 ENGINE_RETRY_S = 0.5
+LINE_TIMEOUT_S = 0.8
 log = structlog.get_logger(__name__)
 
 
@@ -28,12 +29,14 @@ class Fleet:
         self._own_uid = own_uid
         self._tasks: asyncio.TaskGroup | None = None
         self._ready = asyncio.Event()
+        self._unfinished: list[OperationRecord] = []
 
     async def run(self) -> None:
         """Takes up every server that the journal knows, then watches the engine. Cancelled, it lets go of the games, which go on."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
+                self._unfinished = await self._node.journal.operations()
                 for record in await self._node.journal.servers():
                     self._add(record)
                 tasks.create_task(self._watch(), name="engine watch")
@@ -69,6 +72,8 @@ class Fleet:
         server.check(operation.action)
         accepted, _ = await self._node.journal.accept(operation)
         server.enqueue(accepted)
+        if server.is_gone:
+            await server.drop_waiting()
 
     async def _accept_new(self, operation: OperationRecord) -> None:
         if not self.is_engine_up:
@@ -79,14 +84,17 @@ class Fleet:
         self._add(record).enqueue(accepted)
 
     async def send_line(self, server_id: str, payload: LinePayload) -> None:
-        """Writes a line to a game's console, after those that were asked for before.
+        """Writes a line to a game's console, after those that were asked for before. Answers within 0.8 s.
 
         Raises:
             Fault: no such server, or nothing that reads.
         """
         server = self.find(server_id)
-        async with server.aside:
-            await server.console.write(payload.line)
+        try:
+            async with asyncio.timeout(LINE_TIMEOUT_S), server.beside():
+                await server.console.write(payload.line)
+        except TimeoutError as error:
+            raise Fault(ErrorCode.TIMEOUT, "The game does not read its console: its input is full.") from error
 
     def _add(self, record: ServerRecord) -> Server:
         if self._tasks is None:
@@ -102,16 +110,13 @@ class Fleet:
 
     async def _watch(self) -> None:
         """Follows the engine for ever. After each break: subscribe first, then look at everything, so that nothing falls between."""
-        has_resumed = False
         while True:
             try:
                 async with aclosing(self._node.engine.changes()) as changes:  # type: ignore[type-var]  # it is a generator
                     async for change in changes:
                         if change.what == "subscribed":
                             await self._reconcile()
-                            if not has_resumed:
-                                has_resumed = True
-                                await self._resume()
+                            await self._resume()
                             self._ready.set()
                         elif server := self.servers.get(change.server_id):
                             await self._look(server)
@@ -153,14 +158,27 @@ class Fleet:
             log.warning("look_failed", server_id=server.id, reason=fault.message)
 
     async def _resume(self) -> None:
-        """Gives every server back what was accepted before the agent ended."""
-        for operation in await self._node.journal.operations():
+        """Gives every server back, once, what was accepted before the agent ended."""
+        unfinished, self._unfinished = self._unfinished, []
+        for operation in unfinished:
             server = self.servers.get(operation.server_id)
             if server is None:
-                await self._node.journal.end_operation(operation.position)
+                await self._end_of_gone(operation)
             else:
                 log.info("operation_resumed", server_id=server.id, action=operation.action)
                 server.enqueue(operation)
+
+    async def _end_of_gone(self, operation: OperationRecord) -> None:
+        """The server was forgotten, and the agent ended before it could tell."""
+        teller, id_ = self._node.teller, operation.server_id
+        fault: Fault | None = None
+        if operation.action is Action.DELETE_SERVER:
+            teller.changed(StatusChanged(server_id=id_, current_status=Outcome.DELETED))
+        else:
+            fault = Fault(ErrorCode.INVALID_STATE, "The server is gone.")
+            teller.changed(StatusChanged(server_id=id_, status=FAILED[operation.action], error=fault.message))
+        await self._node.journal.end_operation(operation.position)
+        teller.ended(operation, FAILED[operation.action] if fault else Outcome.DELETED, fault)
 
 
 def operation_of(

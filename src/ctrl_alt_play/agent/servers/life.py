@@ -39,7 +39,7 @@ def check(action: Action, state: ServerState, accepted: Iterable[Action]) -> Non
         Fault: why not; nothing has been done.
     """
     waiting = list(accepted)
-    if Action.DELETE_SERVER in waiting:
+    if Action.DELETE_SERVER in waiting and action is not Action.KILL_SERVER:
         raise Fault(ErrorCode.INVALID_STATE, "The server is being deleted.")
     if action is Action.CREATE_SERVER:
         raise Fault(ErrorCode.SERVER_EXISTS, "A server of this id exists on this node already.")

@@ -1,10 +1,11 @@
 """One server on this node: one task with one inbox, so that no two actions on it ever overlap. Only a kill overtakes."""
 
 import asyncio
+import os
 import shutil
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, assert_never
@@ -23,6 +24,7 @@ from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 KILL_TIMEOUT_S = 2.0
 KILL_TRIES = 5
 LAST_WORDS_S = 1.0
+MOST_BESIDE = 100
 log = structlog.get_logger(__name__)
 
 FAILED = {
@@ -78,20 +80,22 @@ class Server:
         self.container: Container | None = None
         self.folder = node.folder / "servers" / record.id
         self.meter = Meter(record.id, node.engine, self.folder, node.clock)
-        self.aside = asyncio.Lock()
-        """Held, in the order of asking, by what goes on beside actions: console lines and files."""
         self.console = Console(record.id, node.engine, lambda stream, text: node.teller.line(record.id, stream, text))
         self._node = node
         self._on_gone = on_gone
+        self._aside = asyncio.Lock()
+        self._beside = 0
         self._is_meant_to_stop = record.is_meant_to_stop
         self._told: ServerState | None = None
         self._waiting: deque[OperationRecord] = deque()
+        self._dropped: list[OperationRecord] = []
         self._current: OperationRecord | None = None
         self._arrived = asyncio.Event()
         self._exited = asyncio.Event()
         self._overtaken = asyncio.Event()
         self._looks = self._looked = 0
-        self._is_gone = False
+        self.is_gone = False
+        """It is deleted, or never came to be: nothing that is enqueued from now on will be done."""
 
     @property
     def id(self) -> str:
@@ -107,25 +111,43 @@ class Server:
         check(action, self.state, [operation.action for operation in accepted])
 
     def enqueue(self, operation: OperationRecord) -> None:
-        """Takes an accepted action into the inbox. A kill goes first, and ends what is under way and what waits."""
+        """Takes an accepted action into the inbox. A kill ends what is under way and what waits, but not what comes after it."""
         if operation.action is Action.KILL_SERVER:
-            self._waiting.appendleft(operation)
+            kills = [each for each in self._waiting if each.action is Action.KILL_SERVER]
+            self._dropped += [each for each in self._waiting if each.action is not Action.KILL_SERVER]
+            self._waiting = deque(kills)
             self._overtaken.set()
-        else:
-            self._waiting.append(operation)
+        self._waiting.append(operation)
         self._arrived.set()
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[None]:
+        """A turn, in the order of asking, for what goes on beside actions: console lines and files.
+
+        Raises:
+            Fault: `INSUFFICIENT_RESOURCES` when too many wait already, as when the game does not read.
+        """
+        if self._beside >= MOST_BESIDE:
+            raise Fault(
+                ErrorCode.INSUFFICIENT_RESOURCES,
+                f"{MOST_BESIDE} lines and files wait for this server already; let some of them end.",
+            )
+        self._beside += 1
+        try:
+            async with self._aside:
+                yield
+        finally:
+            self._beside -= 1
 
     async def run(self) -> None:
         """Performs what is accepted, one after the other, until the server is deleted."""
-        while not self._is_gone:
+        while not self.is_gone:
             while not self._waiting:
                 self._arrived.clear()
                 await self._arrived.wait()
-            operation = self._waiting.popleft()
-            if operation.action is Action.KILL_SERVER:
-                await self._drop_waiting()
+            self._current = operation = self._waiting.popleft()
+            await self._tell_dropped()
             await self._perform(operation)
-        self._on_gone(self)
 
     async def look(self) -> None:
         """Asks the engine how the container is. Answers that were overtaken by a later question are not believed.
@@ -144,7 +166,7 @@ class Server:
             self._exited.clear()
         else:
             self._exited.set()
-        if (self._current is None or self.state is ServerState.UNKNOWN) and not self._is_gone:
+        if (self._current is None or self.state is ServerState.UNKNOWN) and not self.is_gone:
             self._settle()
 
     async def adopt(self) -> None:
@@ -171,7 +193,7 @@ class Server:
             await self._act(operation)
         except Overtaken:
             fault = Fault(ErrorCode.INVALID_STATE, "A kill has overtaken it.")
-            if FAILED[operation.action] is Outcome.START_FAILED:
+            if operation.action is not Action.STOP_SERVER:
                 self._tell_failure(operation, fault)
         except Fault as error:
             fault = error
@@ -181,10 +203,9 @@ class Server:
             fault = Fault(ErrorCode.INTERNAL, f"The agent could not do it: {error!r}. Its log says more.")
             self._tell_failure(operation, fault)
         self._current = None
-        if not self._is_gone:
+        if not self.is_gone:
             self._settle()
-        await self._node.journal.end_operation(operation.position)
-        self._node.teller.ended(operation, self._outcome(operation, fault), fault)
+        await self._end(operation, self._outcome(operation, fault), fault)
 
     async def _act(self, operation: OperationRecord) -> None:
         match operation.action:
@@ -197,7 +218,7 @@ class Server:
             case Action.RESTART_SERVER:
                 if "stopped_at" not in operation.phase:
                     await self._stop(operation)
-                    await self._node.journal.note_phase(operation.position, {"stopped_at": self._now()})
+                    await self._note(operation, "stopped_at")
                 await self._start()
             case Action.KILL_SERVER:
                 await self._kill()
@@ -221,30 +242,30 @@ class Server:
     async def _make_container(self) -> None:
         engine = self._node.engine
         await engine.ensure_image(self.record.specification.image)
-        await asyncio.to_thread(self._make_folder)
-        plan = Plan(self.id, self._node.id, self.record.specification, self.folder, self.record.uid, self.record.uid)
         try:
-            await engine.create(plan)
-        except Fault as fault:
-            found = await engine.inspect(self.id) if fault.code is ErrorCode.SERVER_EXISTS else None
-            if found is None or (found.server_id, found.node_id) != (self.id, self._node.id):
-                raise
+            await asyncio.to_thread(self._make_folder)
+        except OSError as error:
+            raise Fault(ErrorCode.PERMISSION_DENIED, f"The server's folder could not be made: {error}.") from error
+        uid = self.record.uid
+        await engine.create(Plan(self.id, self._node.id, self.record.specification, self.folder, uid, uid))
 
     async def _start(self) -> None:
-        await self._mean_to_stop(stop=False)
         await self.look()
         if self.container is None:
             await self._make_container()
         elif self.container.is_running:
+            await self._mean_to_stop(stop=False)
             return
         self.state = ServerState.STARTING
         try:
             await self.console.open()
+            self._give_way()
             await self._node.engine.start(self.id)
-        except Fault:
+        except (Fault, Overtaken):
             await self.console.close()
             await self.look()
             raise
+        await self._mean_to_stop(stop=False)
         self.meter.reset()
         await self.look()
         if self.container is None or not self.container.is_running:
@@ -253,8 +274,7 @@ class Server:
                 ErrorCode.CONFIG_INVALID,
                 f"The game ended at once, with exit code {_exit_code(self.container)}. Its console says why.",
             )
-        if self._overtaken.is_set():
-            raise Overtaken
+        self._give_way()
 
     async def _stop(self, operation: OperationRecord) -> None:
         """By the payload's signal, or else by the server's own rule; past the time limit by force. Resumes where a killed agent left off."""
@@ -270,7 +290,7 @@ class Server:
         if asked_at is None:
             asked_at = now
             await self._ask_to_stop(payload)
-            await self._node.journal.note_phase(operation.position, {"asked_at": now})
+            await self._note(operation, "asked_at")
         has_exited = await self._wait_for_exit(min(timeout_s, max(0.0, asked_at + timeout_s - now)))
         if not has_exited:
             log.warning("stop_forced", server_id=self.id, timeout_s=timeout_s)
@@ -307,8 +327,8 @@ class Server:
             await self._node.engine.remove(self.id)
         if not keep_data:
             await asyncio.to_thread(_remove_folder, self.folder)
-        await self._forget()
         self.state = ServerState.ABSENT
+        await self._forget()
         deleted = StatusChanged(server_id=self.id, previous_status=self._told, current_status=Outcome.DELETED)
         self._node.teller.changed(deleted)
 
@@ -341,9 +361,14 @@ class Server:
                 wait.cancel()
         if self._exited.is_set():
             return True
+        self._give_way()
+        await self.look()
+        return self._exited.is_set()
+
+    def _give_way(self) -> None:
+        """Raises `Overtaken` when a kill has come."""
         if self._overtaken.is_set():
             raise Overtaken
-        return False
 
     async def _tell_stopped(self, *, forced: bool) -> None:
         await self.console.drained(LAST_WORDS_S)
@@ -353,30 +378,56 @@ class Server:
     async def _mean_to_stop(self, *, stop: bool) -> None:
         if self._is_meant_to_stop is not stop:
             self._is_meant_to_stop = stop
-            await self._node.journal.mean_to_stop(self.id, stop=stop)
+            await self._kept(self._node.journal.mean_to_stop(self.id, stop=stop))
+
+    async def _note(self, operation: OperationRecord, what: str) -> None:
+        await self._kept(self._node.journal.note_phase(operation.position, {what: self._now()}))
+
+    async def _kept(self, writing: Awaitable[None]) -> None:
+        """Waits for a note in the journal. A full disk is no reason not to stop a game."""
+        try:
+            await writing
+        except Exception:
+            log.exception("journal_not_written", server_id=self.id)
 
     async def _forget(self) -> None:
-        self._is_gone = True
+        self.is_gone = True
         await self.console.close()
         await self._node.journal.remove_server(self.id)
-        await self._drop_waiting()
+        self._on_gone(self)
+        await self.drop_waiting()
 
-    async def _drop_waiting(self) -> None:
-        """Ends what waits behind a kill or a deletion: it was accepted, so it is told."""
-        dropped, self._waiting = list(self._waiting), deque()
+    async def drop_waiting(self) -> None:
+        """Ends all that waits."""
+        self._dropped += self._waiting
+        self._waiting.clear()
+        await self._tell_dropped()
+
+    async def _tell_dropped(self) -> None:
+        """Ends what a kill or a deletion has overtaken: it was accepted, so it is told."""
+        dropped, self._dropped = self._dropped, []
         fault = Fault(ErrorCode.INVALID_STATE, "A kill or a deletion has overtaken it.")
         for operation in dropped:
             self._tell_failure(operation, fault)
-            await self._node.journal.end_operation(operation.position)
-            self._node.teller.ended(operation, FAILED[operation.action], fault)
+            await self._end(operation, FAILED[operation.action], fault)
+
+    async def _end(self, operation: OperationRecord, state: ServerState | Outcome, fault: Fault | None) -> None:
+        await self._kept(self._node.journal.end_operation(operation.position))
+        self._node.teller.ended(operation, state, fault)
 
     def _now(self) -> float:
         return self._node.clock.utc().timestamp()
 
     def _make_folder(self) -> None:
+        """Makes the folder, or gives one that was kept, and all in it, to the server's user of today."""
         self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        if self._node.owns_folders:
-            shutil.chown(self.folder, self.record.uid, self.record.uid)
+        uid = self.record.uid
+        if not self._node.owns_folders or self.folder.stat().st_uid == uid:
+            return
+        for folder, folders, files in os.walk(self.folder):
+            for name in (*folders, *files):
+                os.chown(Path(folder, name), uid, uid, follow_symlinks=False)
+        os.chown(self.folder, uid, uid)
 
     # What is told
 

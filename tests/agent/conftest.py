@@ -1,0 +1,27 @@
+"""What the agent's tests share."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.fakes.engine import FakeEngine
+from tests.fakes.household import Household, household
+
+from ctrl_alt_play.agent.servers import fleet, server
+
+
+@pytest.fixture(autouse=True)
+def _the_engine_is_asked_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "ENGINE_RETRY_S", 0.01)
+    monkeypatch.setattr(server, "KILL_TIMEOUT_S", 0.1)
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+async def home(tmp_path: Path, engine: FakeEngine) -> AsyncIterator[Household]:
+    async with household(tmp_path, engine) as home:
+        yield home

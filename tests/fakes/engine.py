@@ -1,0 +1,391 @@
+"""An engine in memory, whose containers run programmable games. The contract test holds it to what Docker really does."""
+
+import asyncio
+import itertools
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import monotonic
+
+from ctrl_alt_play.agent.engine.base import (
+    Attachment,
+    Change,
+    Chunk,
+    Container,
+    ContainerState,
+    EngineInfo,
+    Plan,
+    Sample,
+)
+from ctrl_alt_play.agent.engine.faults import unavailable
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+
+READS_BEHIND_BYTES = 64 * 1024
+"""How much input a game that does not read leaves waiting, as a pipe does."""
+WRITE_TIMEOUT_S = 0.8
+
+
+@dataclass(frozen=True)
+class Game:
+    """How a game behaves. By default it is OpenArena: ends with 1 on SIGTERM and SIGINT, and with 0 on `quit`."""
+
+    says: tuple[str, ...] = ("AAS initialized.",)
+    says_last: tuple[str, ...] = ("----- Server Shutdown (Received signal 15) -----",)
+    exit_codes: dict[str, int] = field(default_factory=lambda: {"SIGTERM": 1, "SIGINT": 1, "SIGHUP": 1, "SIGQUIT": 131})
+    """What it ends with, by signal. It ignores the signals that are missing here; SIGKILL it cannot ignore."""
+    time_to_stop_s: float = 0.0
+    ends_at_once_with: int | None = None
+    reads_console: bool = True
+    answer: Callable[[str], str | None] = lambda line: {"status": "map: oa_dm1"}.get(line, f"unknown command: {line}")
+
+
+@dataclass
+class Call:
+    """One call that changes something, and when it was under way."""
+
+    what: str
+    server_id: str
+    began_at: float
+    ended_at: float = float("inf")
+
+
+@dataclass
+class Hold:
+    """Keeps calls of one kind waiting until `release` is set. Answers are what they were before the wait."""
+
+    what: str
+    server_id: str | None
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    release: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Running:
+    """A container's game while it runs."""
+
+    def __init__(self, pid: int, game: Game) -> None:
+        self.pid = pid
+        self.game = game
+        self.started_at = datetime.now(UTC)
+        self.unread = b""
+        self.rest = b""
+        self.ending: asyncio.TimerHandle | None = None
+
+
+@dataclass
+class Box:
+    """A container."""
+
+    id: str
+    plan: Plan
+    state: ContainerState = ContainerState.CREATED
+    running: Running | None = None
+    exit_code: int | None = None
+    oom_killed: bool = False
+    error: str = ""
+    attachments: list["FakeAttachment"] = field(default_factory=list)
+
+    def container(self) -> Container:
+        running = self.running
+        return Container(
+            id=self.id,
+            server_id=self.plan.server_id,
+            node_id=self.plan.node_id,
+            state=self.state,
+            pid=running.pid if running else None,
+            exit_code=self.exit_code if self.state is ContainerState.EXITED else None,
+            oom_killed=self.oom_killed,
+            error=self.error,
+            started_at=running.started_at if running else None,
+        )
+
+
+class FakeEngine:
+    """`images` and `games` say what is there; the rest is done through the seam, or to it by the methods that it does not have."""
+
+    def __init__(self, game: Game | None = None) -> None:
+        self.images = {"game"}
+        self.games: defaultdict[str, Game] = defaultdict(lambda: game or Game())
+        self.boxes: dict[str, Box] = {}
+        self.taken_ports: set[tuple[int, str]] = set()
+        self.calls: list[Call] = []
+        self.loses_events = False
+        self._is_up = True
+        self._holds: list[Hold] = []
+        self._faults: dict[str, list[Fault]] = defaultdict(list)
+        self._watchers: list[asyncio.Queue[Change | None]] = []
+        self._numbers = itertools.count(1)
+
+    # What tests do to it
+
+    def fail_next(self, what: str, fault: Fault) -> None:
+        """The next call of this kind raises, and does nothing."""
+        self._faults[what].append(fault)
+
+    @asynccontextmanager
+    async def holding(self, what: str, server_id: str | None = None) -> AsyncIterator[Hold]:
+        """Within, calls of this kind wait. Ends by letting all of them go."""
+        hold = Hold(what, server_id)
+        self._holds.append(hold)
+        try:
+            yield hold
+        finally:
+            hold.release.set()
+            if hold in self._holds:
+                self._holds.remove(hold)
+
+    def stop_holding(self, hold: Hold) -> None:
+        """Lets later calls through, while those that wait go on waiting."""
+        self._holds.remove(hold)
+
+    def go_away(self, *, games_end: bool = False) -> None:
+        """As by kill -9: streams end, and nothing answers. Games live on, as with live-restore, or end."""
+        self._is_up = False
+        for watcher in self._watchers:
+            watcher.put_nowait(None)
+        for box in self.boxes.values():
+            self._detach(box)
+            if games_end and box.running:
+                self._end(box, 255, tell=False)
+
+    def come_back(self) -> None:
+        self._is_up = True
+
+    def end_game(self, server_id: str, exit_code: int, *, oom_killed: bool = False) -> None:
+        """The game ends by itself."""
+        box = self.boxes[server_id]
+        box.oom_killed = oom_killed
+        self._end(box, exit_code)
+
+    def output(self, server_id: str, data: bytes, stream: str = "stdout") -> None:
+        """The game writes."""
+        for attachment in self.boxes[server_id].attachments:
+            attachment.chunks.put_nowait(Chunk(stream, data))
+
+    def overlaps(self) -> list[tuple[Call, Call]]:
+        """Calls upon one server that were under way at the same time."""
+        return [
+            (one, other)
+            for one, other in itertools.combinations(self.calls, 2)
+            if one.server_id == other.server_id and one.began_at < other.ended_at and other.began_at < one.ended_at
+        ]
+
+    def made(self, server_id: str, what: str | None = None) -> list[str]:
+        """The calls upon a server that change something, in order."""
+        return [call.what for call in self.calls if call.server_id == server_id and what in {None, call.what}]
+
+    # The seam
+
+    async def info(self) -> EngineInfo:
+        await self._arrive("info", "")
+        return EngineInfo("20.10.24", {"bridge": "172.17.0.0/16"})
+
+    async def ensure_image(self, image: str) -> None:
+        await self._arrive("ensure_image", "")
+        if image not in self.images:
+            raise Fault(ErrorCode.IMAGE_NOT_FOUND, f"The image {image} is not on this node and could not be pulled.")
+
+    async def create(self, plan: Plan) -> None:
+        async with self._call("create", plan.server_id):
+            box = self.boxes.get(plan.server_id)
+            if box is not None and box.plan == plan:
+                return
+            if box is not None:
+                raise Fault(
+                    ErrorCode.SERVER_EXISTS, f"The name {plan.server_id} is already in use by container {box.id}."
+                )
+            if plan.specification.image not in self.images:
+                raise Fault(ErrorCode.IMAGE_NOT_FOUND, f"No such image: {plan.specification.image}")
+            self.boxes[plan.server_id] = Box(f"box-{next(self._numbers)}", plan)
+            self._tell(plan.server_id, "create")
+
+    async def start(self, server_id: str) -> None:
+        async with self._call("start", server_id):
+            box = self._box(server_id)
+            if box.running is not None:
+                return
+            if self._ports_of(box.plan) & self._ports_in_use():
+                box.error = "driver failed programming external connectivity: port is already allocated"
+                raise Fault(ErrorCode.PORT_CONFLICT, f"Docker: {box.error}")
+            game = self.games[box.plan.specification.image]
+            box.running, box.state, box.error = Running(next(self._numbers), game), ContainerState.RUNNING, ""
+            box.exit_code, box.oom_killed = None, False
+            self._tell(server_id, "start")
+            self._say(box, game.says)
+            if game.ends_at_once_with is not None:
+                self._end(box, game.ends_at_once_with)
+
+    async def signal(self, server_id: str, signal: str) -> None:
+        async with self._call(f"signal {signal}", server_id):
+            box = self._box(server_id)
+            if box.running is None:
+                return
+            if signal == "SIGKILL":
+                self._end(box, 137)
+            elif signal in box.running.game.exit_codes:
+                self._end_in_time(box, box.running.game.exit_codes[signal])
+
+    async def remove(self, server_id: str) -> None:
+        async with self._call("remove", server_id):
+            box = self.boxes.get(server_id)
+            if box is None:
+                return
+            if box.running is not None:
+                self._end(box, 137)
+            self._detach(box)
+            del self.boxes[server_id]
+            self._tell(server_id, "destroy")
+
+    async def inspect(self, server_id: str) -> Container | None:
+        box = self.boxes.get(server_id)
+        found = None if box is None else box.container()
+        await self._arrive("inspect", server_id)
+        return found
+
+    async def list(self) -> "list[Container]":
+        await self._arrive("list", "")
+        return [box.container() for box in self.boxes.values()]
+
+    async def changes(self) -> AsyncIterator[Change]:
+        await self._arrive("changes", "")
+        watcher: asyncio.Queue[Change | None] = asyncio.Queue()
+        self._watchers.append(watcher)
+        try:
+            yield Change("", "subscribed")
+            while (change := await watcher.get()) is not None:
+                yield change
+        finally:
+            self._watchers.remove(watcher)
+        raise unavailable("the event stream ended")
+
+    async def attach(self, server_id: str) -> Attachment:
+        await self._arrive("attach", server_id)
+        box = self._box(server_id)
+        attachment = FakeAttachment(self, box)
+        box.attachments.append(attachment)
+        return attachment
+
+    async def sample(self, server_id: str) -> Sample | None:
+        await self._arrive("sample", server_id)
+        box = self.boxes.get(server_id)
+        if box is None or box.running is None:
+            return None
+        limit = box.plan.specification.limits.memory or 2**34
+        return Sample(datetime.now(UTC).timestamp(), 10_000_000, 20 * 2**20, limit, 1000, 2000, 2)
+
+    async def close(self) -> None:
+        for box in self.boxes.values():
+            if box.running and box.running.ending:
+                box.running.ending.cancel()
+
+    # What they are made of
+
+    async def _arrive(self, what: str, server_id: str) -> None:
+        await asyncio.sleep(0)
+        for hold in [hold for hold in self._holds if hold.what == what and hold.server_id in {None, server_id}]:
+            hold.arrived.set()
+            await hold.release.wait()
+        if not self._is_up:
+            raise unavailable("connection refused")
+        if self._faults[what]:
+            raise self._faults[what].pop(0)
+
+    @asynccontextmanager
+    async def _call(self, what: str, server_id: str) -> AsyncIterator[None]:
+        call = Call(what, server_id, monotonic())
+        self.calls.append(call)
+        try:
+            await self._arrive(what.split(maxsplit=1)[0], server_id)
+            yield
+        finally:
+            call.ended_at = monotonic()
+
+    def _box(self, server_id: str) -> Box:
+        if server_id not in self.boxes:
+            raise Fault(ErrorCode.CONTAINER_NOT_FOUND, f"No such container: ctrl-alt-play-{server_id}")
+        return self.boxes[server_id]
+
+    def _ports_of(self, plan: Plan) -> set[tuple[int, str]]:
+        return {(port.external, port.protocol) for port in plan.specification.ports}
+
+    def _ports_in_use(self) -> set[tuple[int, str]]:
+        running = [self._ports_of(box.plan) for box in self.boxes.values() if box.running]
+        return self.taken_ports.union(*running)
+
+    def _end_in_time(self, box: Box, exit_code: int) -> None:
+        running = box.running
+        if running is None or running.ending is not None:
+            return
+        if running.game.time_to_stop_s:
+            loop = asyncio.get_running_loop()
+            running.ending = loop.call_later(running.game.time_to_stop_s, self._end, box, exit_code)
+        else:
+            self._end(box, exit_code)
+
+    def _end(self, box: Box, exit_code: int, *, tell: bool = True) -> None:
+        if box.running is None:
+            return
+        if box.running.ending is not None:
+            box.running.ending.cancel()
+        if exit_code != 137:
+            self._say(box, box.running.game.says_last)
+        box.running, box.state, box.exit_code = None, ContainerState.EXITED, exit_code
+        self._detach(box)
+        if tell:
+            self._tell(box.plan.server_id, "die")
+
+    def _detach(self, box: Box) -> None:
+        for attachment in box.attachments:
+            attachment.chunks.put_nowait(None)
+        box.attachments.clear()
+
+    def _say(self, box: Box, lines: tuple[str, ...]) -> None:
+        for line in lines:
+            self.output(box.plan.server_id, f"{line}\n".encode(), "stderr")
+
+    def _tell(self, server_id: str, what: str) -> None:
+        if not self.loses_events:
+            for watcher in self._watchers:
+                watcher.put_nowait(Change(server_id, what))
+
+    def typed(self, box: Box, data: bytes) -> bool:
+        """Takes input; whether there was room for it."""
+        running = box.running
+        if running is None:
+            raise Fault(ErrorCode.INVALID_STATE, "The game's console is closed; it has stopped.")
+        if not running.game.reads_console:
+            running.unread += data
+            return len(running.unread) <= READS_BEHIND_BYTES
+        *lines, running.rest = (running.rest + data).split(b"\n")
+        for line in lines:
+            text = line.decode()
+            if text == "quit":
+                self._end_in_time(box, 0)
+            elif answer := running.game.answer(text):
+                self.output(box.plan.server_id, f"{answer}\n".encode(), "stderr")
+        return True
+
+
+class FakeAttachment:
+    def __init__(self, engine: FakeEngine, box: Box) -> None:
+        self.chunks: asyncio.Queue[Chunk | None] = asyncio.Queue()
+        self._engine = engine
+        self._box = box
+        self._is_closed = False
+
+    async def read(self) -> Chunk | None:
+        return None if self._is_closed else await self.chunks.get()
+
+    async def write(self, data: bytes) -> None:
+        if self._is_closed or self not in self._box.attachments:
+            raise Fault(ErrorCode.INVALID_STATE, "The game's console is closed; it has stopped.")
+        await asyncio.sleep(0)
+        if not self._engine.typed(self._box, data):
+            await asyncio.sleep(WRITE_TIMEOUT_S)
+            raise Fault(ErrorCode.TIMEOUT, "The game does not read its console: its input is full.")
+
+    async def close(self) -> None:
+        self._is_closed = True
+        if self in self._box.attachments:
+            self._box.attachments.remove(self)

@@ -1,0 +1,52 @@
+"""A teller that remembers what it was told."""
+
+from dataclasses import dataclass, field
+
+from ctrl_alt_play.agent.journal import OperationRecord
+from ctrl_alt_play.protocol.contents import Outcome, ServerState, StatusChanged
+from ctrl_alt_play.protocol.errors import Fault
+
+
+@dataclass(frozen=True)
+class Ended:
+    operation: OperationRecord
+    state: ServerState | Outcome
+    fault: Fault | None
+
+
+@dataclass
+class FakeTeller:
+    """`words` are the states and outcomes told of one server, in order."""
+
+    changes: list[StatusChanged] = field(default_factory=list)
+    endings: list[Ended] = field(default_factory=list)
+    lines: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def changed(self, change: StatusChanged) -> None:
+        self.changes.append(change)
+
+    def ended(self, operation: OperationRecord, state: ServerState | Outcome, fault: Fault | None) -> None:
+        self.endings.append(Ended(operation, state, fault))
+
+    def line(self, server_id: str, stream: str, text: str) -> None:
+        self.lines.append((server_id, stream, text))
+
+    def words(self, server_id: str) -> list[str | None]:
+        return [change.word for change in self.changes if change.server_id == server_id]
+
+    def last(self, server_id: str) -> StatusChanged | None:
+        told = [change for change in self.changes if change.server_id == server_id]
+        return told[-1] if told else None
+
+    def texts(self, server_id: str) -> list[str]:
+        return [text for id_, _, text in self.lines if id_ == server_id]
+
+    def ending(self, command_id: str) -> Ended | None:
+        """How an action ended.
+
+        Raises:
+            AssertionError: it was told more than once.
+        """
+        told = [ended for ended in self.endings if ended.operation.id == command_id]
+        assert len(told) <= 1, f"the end of {command_id} was told {len(told)} times"
+        return told[0] if told else None

@@ -75,7 +75,7 @@ class Limits(Model):
             raise ValueError("Docker gives a container at least 6 MiB (6291456 bytes); 0 means no limit")
         return value
 
-    @field_validator("swap", "disk", "cpu", mode="before")
+    @field_validator("memory", "swap", "disk", "cpu", mode="before")
     @classmethod
     def _null_is_the_default(cls, value: object) -> object:
         return 0 if value is None else value

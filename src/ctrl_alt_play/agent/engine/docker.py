@@ -281,8 +281,15 @@ class DockerAttachment:
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.gather(self._writing, return_exceptions=True)
+        self._abort()
         with suppress(AssertionError):  # aiodocker, when the engine has closed the connection already
             await self._stream.close()
+
+    def _abort(self) -> None:
+        """What a game does not read would otherwise hold the connection open for as long as the game runs."""
+        response = self._stream._resp  # noqa: SLF001 - aiodocker only closes politely
+        if response is not None and response.connection is not None and response.connection.transport is not None:
+            response.connection.transport.abort()
 
 
 def _container_of(fields: Any) -> Container:

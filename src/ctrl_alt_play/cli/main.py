@@ -60,9 +60,10 @@ def panel(config: ConfigOption = None) -> None:
     from ctrl_alt_play.panel.errors import StartupError  # noqa: PLC0415
     from ctrl_alt_play.panel.main import run  # noqa: PLC0415
 
-    logs.configure()
     try:
-        run(load(config))
+        settings = load(config)
+        logs.configure(settings.log_level, settings.log_format)
+        run(settings)
     except StartupError as error:
         typer.echo(f"The panel cannot start: {error}", err=True)
         raise typer.Exit(1) from error

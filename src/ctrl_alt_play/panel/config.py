@@ -16,16 +16,14 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ctrl_alt_play.logs import LogFormat, LogLevel
 from ctrl_alt_play.panel.errors import StartupError
+from ctrl_alt_play.paths import data_folder
 
 CONFIG_VARIABLE = "CTRL_ALT_PLAY_PANEL_CONFIG"
 SHORTEST_SECRET = 32
 
 PortNumber = Annotated[int, Field(ge=0, le=65535)]
-
-
-def _default_data() -> Path:
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "ctrl-alt-play"
 
 
 class Config(BaseSettings):
@@ -37,12 +35,12 @@ class Config(BaseSettings):
     host: str = "0.0.0.0"  # noqa: S104 - people and agents come from elsewhere
     port: PortNumber = 3000
     websocket_port: PortNumber = 8080
-    data: Path = Field(
-        default_factory=_default_data, validation_alias=AliasChoices("CTRL_ALT_PLAY_DATA", "data_folder")
-    )
+    data: Path = Field(default_factory=data_folder, validation_alias=AliasChoices("CTRL_ALT_PLAY_DATA", "data_folder"))
     database_url: str = ""
     jwt_secret: SecretStr | None = None
     agent_secret: SecretStr | None = None
+    log_level: LogLevel = "info"
+    log_format: LogFormat = "console"
 
     @classmethod
     def settings_customise_sources(

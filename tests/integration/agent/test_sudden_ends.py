@@ -218,7 +218,7 @@ class OwnEngine:
 
     async def end(self, pid: int) -> None:
         """Kills a process of this engine, by the id that it has there."""
-        killing = await asyncio.create_subprocess_exec(*self._inside("kill", "-9", str(pid)))
+        killing = await asyncio.create_subprocess_exec(*self._inside("sh", "-c", f"kill -9 {pid}"))
         assert await killing.wait() == 0
 
     async def close(self) -> None:
@@ -227,7 +227,7 @@ class OwnEngine:
         await self._daemon.wait()
 
     def _inside(self, *command: str) -> tuple[str, ...]:
-        return ("nsenter", "--target", self._first, "--net", "--mount", "--pid", *command)
+        return ("nsenter", "--target", self._first, "--root", "--net", "--mount", "--pid", *command)
 
     async def _answers(self) -> bool:
         assert self._daemon.returncode is None, (self._folder / "dockerd.log").read_text()[-2000:]

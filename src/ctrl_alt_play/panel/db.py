@@ -5,8 +5,8 @@ transaction takes the write lock at its beginning, so that it cannot fail half-w
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
@@ -25,6 +25,7 @@ BUSY_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 10
 STATEMENT_TIMEOUT_S = 30
 REACH_TIMEOUT_S = 3
+CLOSE_TIMEOUT_S = 2
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -62,11 +63,15 @@ class Database:
         self.engine = make_engine(url)
         self._reading = async_sessionmaker(self.engine, expire_on_commit=False)
         self._writing = async_sessionmaker(self.engine.execution_options(writes=True), expire_on_commit=False)
+        self._users = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        async with self._reading() as session:
-            yield session
+        with self._in_use():
+            async with self._reading() as session:
+                yield session
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
@@ -76,8 +81,9 @@ class Database:
             Conflict: someone else did the same at the same moment, and the database's own rules forbid both.
         """
         try:
-            async with self._writing() as session, session.begin():
-                yield session
+            with self._in_use():
+                async with self._writing() as session, session.begin():
+                    yield session
         except IntegrityError as error:
             raise Conflict("That was just changed by someone else: look again, then try again.") from error
 
@@ -89,7 +95,22 @@ class Database:
             return False
         return True
 
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        self._users += 1
+        self._unused.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._unused.set()
+
     async def close(self) -> None:
+        """Waits a moment for transactions under way: a connection that is given back later would never be closed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._unused.wait()
         await self.engine.dispose()
 
 

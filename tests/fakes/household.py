@@ -12,7 +12,8 @@ from tests.fakes.until import until
 
 from ctrl_alt_play.agent.journal import Journal
 from ctrl_alt_play.agent.servers.fleet import Fleet, operation_of
-from ctrl_alt_play.agent.servers.server import Node, Server
+from ctrl_alt_play.agent.servers.node import Node
+from ctrl_alt_play.agent.servers.server import Server
 from ctrl_alt_play.clock import SystemClock
 from ctrl_alt_play.protocol.contents import PAYLOADS, Action, ServerState
 from ctrl_alt_play.protocol.messages import read

@@ -14,7 +14,7 @@ from ctrl_alt_play.agent.desk import Desk
 from ctrl_alt_play.agent.metrics import Metrics
 from ctrl_alt_play.agent.outbox import Outbox
 from ctrl_alt_play.agent.servers.fleet import Fleet
-from ctrl_alt_play.agent.servers.server import Node
+from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.system import system_info
 from ctrl_alt_play.protocol.agent_session import AgentSession, Answers, Request
 from ctrl_alt_play.protocol.contents import ServerStatus

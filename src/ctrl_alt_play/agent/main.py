@@ -19,7 +19,7 @@ from ctrl_alt_play.agent.link import Link
 from ctrl_alt_play.agent.metrics import Metrics
 from ctrl_alt_play.agent.outbox import Outbox
 from ctrl_alt_play.agent.servers.fleet import Fleet
-from ctrl_alt_play.agent.servers.server import Node
+from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.clock import SystemClock
 
 READY_TIMEOUT_S = 5.0

@@ -7,7 +7,9 @@ import structlog
 
 from ctrl_alt_play.agent.engine.base import Container
 from ctrl_alt_play.agent.journal import OperationRecord, ServerRecord
-from ctrl_alt_play.agent.servers.server import FAILED, Node, Server
+from ctrl_alt_play.agent.servers.life import FAILED
+from ctrl_alt_play.agent.servers.node import Node
+from ctrl_alt_play.agent.servers.server import Server
 from ctrl_alt_play.protocol.contents import Action, LinePayload, Outcome, StatusChanged
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import Model

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ctrl_alt_play.agent.engine.base import Container, ContainerState
-from ctrl_alt_play.protocol.contents import Action, ServerState
+from ctrl_alt_play.protocol.contents import Action, Outcome, ServerState
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 
 LEADS_TO = {
@@ -13,6 +13,14 @@ LEADS_TO = {
     Action.RESTART_SERVER: ServerState.RUNNING,
     Action.KILL_SERVER: ServerState.STOPPED,
     Action.DELETE_SERVER: ServerState.ABSENT,
+}
+FAILED = {
+    Action.CREATE_SERVER: Outcome.CREATE_FAILED,
+    Action.START_SERVER: Outcome.START_FAILED,
+    Action.RESTART_SERVER: Outcome.START_FAILED,
+    Action.STOP_SERVER: Outcome.STOP_FAILED,
+    Action.KILL_SERVER: Outcome.STOP_FAILED,
+    Action.DELETE_SERVER: Outcome.DELETE_FAILED,
 }
 _UP = {ServerState.RUNNING, ServerState.STARTING, ServerState.STOPPING}
 MOST_WAITING = 32

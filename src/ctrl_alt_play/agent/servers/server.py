@@ -1,70 +1,31 @@
 """One server on this node: one task with one inbox, so that no two actions on it ever overlap. Only a kill overtakes."""
 
 import asyncio
-import os
-import shutil
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol, assert_never
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import assert_never
 
 import structlog
 
-from ctrl_alt_play.agent.engine.base import Container, Engine, Plan
-from ctrl_alt_play.agent.journal import Journal, OperationRecord, ServerRecord
+from ctrl_alt_play.agent.engine.base import Container, Plan
+from ctrl_alt_play.agent.journal import OperationRecord, ServerRecord
+from ctrl_alt_play.agent.servers import folder as folders
 from ctrl_alt_play.agent.servers.console import Console
 from ctrl_alt_play.agent.servers.figures import Meter
-from ctrl_alt_play.agent.servers.life import check, state_of
-from ctrl_alt_play.clock import Clock
+from ctrl_alt_play.agent.servers.life import FAILED, check, state_of
+from ctrl_alt_play.agent.servers.node import Node
+from ctrl_alt_play.agent.servers.turns import Turns
 from ctrl_alt_play.protocol.contents import Action, DeletePayload, Outcome, ServerState, StatusChanged, StopPayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 
 KILL_TIMEOUT_S = 2.0
 KILL_TRIES = 5
 LAST_WORDS_S = 1.0
-MOST_BESIDE = 100
 log = structlog.get_logger(__name__)
 
-FAILED = {
-    Action.CREATE_SERVER: Outcome.CREATE_FAILED,
-    Action.START_SERVER: Outcome.START_FAILED,
-    Action.RESTART_SERVER: Outcome.START_FAILED,
-    Action.STOP_SERVER: Outcome.STOP_FAILED,
-    Action.KILL_SERVER: Outcome.STOP_FAILED,
-    Action.DELETE_SERVER: Outcome.DELETE_FAILED,
-}
 _TOLD = set(ServerState) - {ServerState.STARTING, ServerState.STOPPING}
 """A change to these is news. The two others are answered to the command, and seen in the status."""
-
-
-class Teller(Protocol):
-    """Whoever is told what becomes of servers. None of these waits."""
-
-    def changed(self, change: StatusChanged) -> None:
-        """A server has become something, or an attempt has failed."""
-        ...
-
-    def ended(self, operation: OperationRecord, state: ServerState | Outcome, fault: Fault | None) -> None:
-        """An accepted action is over; what it changed has been told."""
-        ...
-
-    def line(self, server_id: str, stream: str, text: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """What all servers of a node share."""
-
-    id: str
-    engine: Engine
-    journal: Journal
-    teller: Teller
-    clock: Clock
-    folder: Path
-    owns_folders: bool
-    """Whether this agent may give each server a user of its own; else all run as the agent's."""
 
 
 class Overtaken(Exception):
@@ -81,10 +42,10 @@ class Server:
         self.folder = node.folder / "servers" / record.id
         self.meter = Meter(record.id, node.engine, self.folder, node.clock)
         self.console = Console(record.id, node.engine, lambda stream, text: node.teller.line(record.id, stream, text))
+        self.beside = Turns()
+        """For what goes on beside actions: console lines and files."""
         self._node = node
         self._on_gone = on_gone
-        self._aside = asyncio.Lock()
-        self._beside = 0
         self._is_meant_to_stop = record.is_meant_to_stop
         self._told: ServerState | None = None
         self._waiting: deque[OperationRecord] = deque()
@@ -119,25 +80,6 @@ class Server:
             self._overtaken.set()
         self._waiting.append(operation)
         self._arrived.set()
-
-    @asynccontextmanager
-    async def beside(self) -> AsyncIterator[None]:
-        """A turn, in the order of asking, for what goes on beside actions: console lines and files.
-
-        Raises:
-            Fault: `INSUFFICIENT_RESOURCES` when too many wait already, as when the game does not read.
-        """
-        if self._beside >= MOST_BESIDE:
-            raise Fault(
-                ErrorCode.INSUFFICIENT_RESOURCES,
-                f"{MOST_BESIDE} lines and files wait for this server already; let some of them end.",
-            )
-        self._beside += 1
-        try:
-            async with self._aside:
-                yield
-        finally:
-            self._beside -= 1
 
     async def run(self) -> None:
         """Performs what is accepted, one after the other, until the server is deleted."""
@@ -242,11 +184,8 @@ class Server:
     async def _make_container(self) -> None:
         engine = self._node.engine
         await engine.ensure_image(self.record.specification.image)
-        try:
-            await asyncio.to_thread(self._make_folder)
-        except OSError as error:
-            raise Fault(ErrorCode.PERMISSION_DENIED, f"The server's folder could not be made: {error}.") from error
         uid = self.record.uid
+        await asyncio.to_thread(folders.make, self.folder, uid if self._node.owns_folders else None)
         await engine.create(Plan(self.id, self._node.id, self.record.specification, self.folder, uid, uid))
 
     async def _start(self) -> None:
@@ -326,7 +265,7 @@ class Server:
             await self._mean_to_stop(stop=True)
             await self._node.engine.remove(self.id)
         if not keep_data:
-            await asyncio.to_thread(_remove_folder, self.folder)
+            await asyncio.to_thread(folders.remove, self.folder)
         self.state = ServerState.ABSENT
         await self._forget()
         deleted = StatusChanged(server_id=self.id, previous_status=self._told, current_status=Outcome.DELETED)
@@ -418,17 +357,6 @@ class Server:
     def _now(self) -> float:
         return self._node.clock.utc().timestamp()
 
-    def _make_folder(self) -> None:
-        """Makes the folder, or gives one that was kept, and all in it, to the server's user of today."""
-        self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        uid = self.record.uid
-        if not self._node.owns_folders or self.folder.stat().st_uid == uid:
-            return
-        for folder, folders, files in os.walk(self.folder):
-            for name in (*folders, *files):
-                os.chown(Path(folder, name), uid, uid, follow_symlinks=False)
-        os.chown(self.folder, uid, uid)
-
     # What is told
 
     def _settle(self) -> None:
@@ -469,17 +397,3 @@ class Server:
 
 def _exit_code(container: Container | None) -> int | None:
     return None if container is None else container.exit_code
-
-
-def _remove_folder(folder: Path) -> None:
-    """Removes a server's folder and all in it; links are removed, not followed.
-
-    Raises:
-        Fault: `PERMISSION_DENIED`, when something cannot be removed.
-    """
-    try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise Fault(ErrorCode.PERMISSION_DENIED, f"The server's files could not be removed: {error}.") from error

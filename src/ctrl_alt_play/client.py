@@ -67,7 +67,8 @@ class Api:
 
     def __init__(self, login: Login) -> None:
         headers = {"Authorization": f"Bearer {login.token}"} if login.token else {}
-        self._http = httpx.Client(base_url=login.url, headers=headers, timeout=CALL_TIMEOUT_S)
+        is_here = httpx.URL(login.url).host in {"localhost", "127.0.0.1", "::1"}
+        self._http = httpx.Client(base_url=login.url, headers=headers, timeout=CALL_TIMEOUT_S, trust_env=not is_here)
 
     def __enter__(self) -> "Api":
         return self

@@ -7,13 +7,11 @@ from typing import Any
 Example = dict[str, Any]
 
 FILE = Path(__file__).parents[1] / "data" / "part1_messages.jsonl"
-DESIGN = Path(__file__).parents[3] / "shared" / "design" / "seed_messages.jsonl"
-"""Where the examples come from; not part of the project, so it may be missing."""
 
 
-def examples(direction: str, file: Path = FILE) -> list[Example]:
+def examples(direction: str) -> list[Example]:
     """The examples of one direction, in order."""
-    found = [json.loads(line) for line in file.read_text().splitlines()]
+    found = [json.loads(line) for line in FILE.read_text().splitlines()]
     return [example for example in found if example["direction"] == direction]
 
 

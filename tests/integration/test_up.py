@@ -89,7 +89,7 @@ def test_ctrl_c_leaves_the_game_running_and_the_next_up_finds_it(up: Up) -> None
     with up.start("--demo", "--game", "openarena") as first:
         assert first.stderr is not None
         said = _read_until(first, "Ctrl-C ends")
-        assert "Log in as admin with the password" in said
+        assert "Your account: admin, password" in said
         assert "demo: OpenArena answered in" in said
         (server,) = _servers(up)
         assert server["status"] == "RUNNING"

@@ -1,9 +1,13 @@
 """From creation to deletion, through the REST API, with an agent that is not ours at the other end."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.panel.support import PanelUnderTest, Person, until
+
+from ctrl_alt_play.clock import SystemClock
+from ctrl_alt_play.panel.operations import service as operations
 
 
 @pytest.mark.parametrize(
@@ -132,3 +136,18 @@ async def test_a_failure_keeps_the_agents_own_code(panel: PanelUnderTest, admin:
     await agent.event("server_status_changed", failure)
     ended = await admin.operation(started)
     assert (ended["state"], ended["code"], ended["message"]) == ("failed", "PORT_CONFLICT", "taken")
+
+
+async def test_what_ended_long_ago_is_forgotten_but_for_how_a_server_came_to_be(
+    panel: PanelUnderTest, admin: Person
+) -> None:
+    agent = await panel.connected(await panel.agent())
+    server_id = await panel.server(agent)
+    started = await admin.done(f"/api/servers/{server_id}/start")
+    later = SystemClock().utc() + operations.KEPT + timedelta(minutes=1)
+    async with panel.app.state.database.writing() as session:
+        await operations.forget_old(session, later)
+    await admin.get(f"/api/operations/{started['id']}", 404)
+    kept = (await admin.get(f"/api/servers/{server_id}/operations"))["items"]
+    assert [operation["kind"] for operation in kept] == ["create"]
+    assert await admin.status(server_id) == "RUNNING"

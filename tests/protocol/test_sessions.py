@@ -342,7 +342,7 @@ def test_an_unknown_error_code_in_a_response_is_internal(panel: PanelSession) ->
         ("server_status", {"status": "running"}),
         ("server_output", {"serverId": "one"}),
         ("heartbeat", None),
-        ("system_info", {"memory": "much"}),
+        ("file_content", {"serverId": "one"}),
     ],
 )
 def test_news_of_the_wrong_shape_is_answered_by_an_error(panel: PanelSession, kind: str, data: object) -> None:

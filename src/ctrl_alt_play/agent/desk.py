@@ -114,11 +114,13 @@ class Desk:
 
     async def _answer_file(self, request: Request, session: AgentSession) -> None:
         server = self._fleet.find(request.server_id)
-        async with server.beside():
+        async with server.file_turns():
             match request.content:
                 case FileWrite(path=path, content=content):
                     uid = server.record.uid
-                    size = await asyncio.to_thread(files.write_text, server.folder, path, content, uid, uid)
+                    size = await asyncio.to_thread(
+                        files.write_text, server.folder, path, content, uid, self._node.gid_of(uid)
+                    )
                     answer = FileContent(server_id=server.id, path=path, size=size)
                 case FileRead(path=path):
                     content = await asyncio.to_thread(files.read_text, server.folder, path)

@@ -100,4 +100,13 @@ def login(
 
 
 def main() -> None:
-    app()
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("ctrl_alt_play"):
+            raise
+        typer.echo(
+            f"This part of Ctrl-Alt-Play is not installed here ({error.name} is missing): run pip install '.[panel,agent]'.",
+            err=True,
+        )
+        raise SystemExit(1) from error

@@ -41,5 +41,5 @@ def enrol(
         return
     typer.echo(f"Node {node_id} is enrolled. Run its agent, on that machine, with:\n")
     typer.echo(
-        f"  PANEL_URL=ws://<this panel's address>:8080 NODE_ID={node_id} AGENT_SECRET={node['secret']} ctrl-alt-play agent"
+        f"  PANEL_URL=ws://<the panel's address>:<its WEBSOCKET_PORT, 8080> NODE_ID={node_id} AGENT_SECRET={node['secret']} ctrl-alt-play agent"
     )

@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -21,7 +22,7 @@ WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until i
 def _find(api: Api, server: str) -> str:
     """The id of a server that was named by its id or its name."""
     try:
-        return str(api.call("GET", f"/api/servers/{server}")["id"])
+        return str(api.call("GET", f"/api/servers/{quote(server, safe='')}")["id"])
     except ApiError as error:
         if error.status not in {404, 422}:
             raise
@@ -35,12 +36,15 @@ def _find(api: Api, server: str) -> str:
 def _operate(
     server: str, path: str, body: Any, *, wait: bool, as_json: bool, method: str = "POST", **query: Any
 ) -> None:
-    """Asks for an operation, and follows it."""
+    """Asks for an operation on a server, and follows it."""
     with api_errors(), Api(Login.load()) as api:
-        id_ = _find(api, server) if server else ""
-        operation = api.call(method, f"/api/servers/{id_}{path}".rstrip("/"), body, **query)
-        if wait:
-            operation = api.follow(operation)
+        operation = api.call(method, f"/api/servers/{_find(api, server)}{path}", body, **query)
+        _show_operation(api, operation, wait=wait, as_json=as_json)
+
+
+def _show_operation(api: Api, operation: dict[str, Any], *, wait: bool, as_json: bool) -> None:
+    if wait:
+        operation = api.follow(operation)
     if as_json:
         show_json(operation)
     else:
@@ -79,7 +83,8 @@ def create(
         body = json.loads(text)
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{file} is no JSON that can be read: {error}") from error
-    _operate("", "", body, wait=wait, as_json=as_json)
+    with api_errors(), Api(Login.load()) as api:
+        _show_operation(api, api.call("POST", "/api/servers", body), wait=wait, as_json=as_json)
 
 
 @app.command()
@@ -164,7 +169,10 @@ def status(server: ServerArgument, *, as_json: JsonOption = False) -> None:
 
 @app.command()
 def send(
-    server: ServerArgument, line: Annotated[list[str], typer.Argument(help="The command for the game's console.")]
+    server: ServerArgument,
+    line: Annotated[list[str], typer.Argument(help="The command for the game's console.")],
+    *,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a line to a server's console, and print what it answers within a moment."""
     with api_errors(), Api(Login.load()) as api:
@@ -172,7 +180,7 @@ def send(
         before = api.call("GET", f"/api/servers/{id_}/console", lines=1)
         api.follow(api.call("POST", f"/api/servers/{id_}/command", {"command": " ".join(line)}))
         time.sleep(FOLLOW_EVERY_S)
-        _show_lines(api.call("GET", f"/api/servers/{id_}/console", after=before["cursor"]))
+        _show_lines(api.call("GET", f"/api/servers/{id_}/console", after=before["cursor"]), as_json=as_json)
 
 
 @app.command()
@@ -181,18 +189,19 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=1000)] = 100,
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """A server's latest output, as the panel has it."""
+    """A server's latest output, as the panel has it; with --json a line of JSON for each."""
     with api_errors(), Api(Login.load()) as api:
         path = f"/api/servers/{_find(api, server)}/console"
         page = api.call("GET", path, lines=lines)
-        _show_lines(page)
+        _show_lines(page, as_json=as_json)
         while follow:
             time.sleep(FOLLOW_EVERY_S)
             page = api.call("GET", path, after=page["cursor"])
-            _show_lines(page)
+            _show_lines(page, as_json=as_json)
 
 
-def _show_lines(page: dict[str, Any]) -> None:
+def _show_lines(page: dict[str, Any], *, as_json: bool) -> None:
     for line in page["lines"]:
-        typer.echo(line["text"])
+        typer.echo(json.dumps(line) if as_json else line["text"])

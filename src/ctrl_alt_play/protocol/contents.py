@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ctrl_alt_play.protocol.errors import ErrorCode
-from ctrl_alt_play.protocol.messages import Instant
+from ctrl_alt_play.protocol.messages import Instant, News
 from ctrl_alt_play.protocol.specification import Model, ServerId, Signal, Specification
 
 
@@ -66,9 +66,6 @@ class Outcome(StrEnum):
     DELETE_FAILED = "delete_failed"
 
 
-# Payloads of commands
-
-
 class StopPayload(Model):
     """Unset fields follow the server's own stop rule, which is SIGTERM and 30 s unless its specification says otherwise."""
 
@@ -84,10 +81,7 @@ class LinePayload(Model):
     line: str = Field(max_length=8192, pattern=r"^[^\r\n\x00]*$")
 
 
-# Data of events
-
-
-class StatusChanged(Model):
+class StatusChanged(News):
     """A change, told when it happened. Successes carry `current_status`, failures `status` and `error`."""
 
     server_id: ServerId
@@ -107,39 +101,39 @@ class StatusChanged(Model):
         return self.current_status or self.status
 
 
-class Memory(Model):
+class Memory(News):
     used: str | None = Field(default=None, description='mebibytes, as "512m"')
     used_bytes: int | None = None
     limit_bytes: int | None = None
     percentage: float | None = None
 
 
-class Disk(Model):
+class Disk(News):
     used_bytes: int | None = None
     limit_bytes: int | None = None
 
 
-class Traffic(Model):
+class Traffic(News):
     """Bytes since the container started."""
 
     rx: int | None = None
     tx: int | None = None
 
 
-class Resources(Model):
+class Resources(News):
     cpu: float | None = Field(default=None, description="percent of one core")
     memory: Memory | None = None
     disk: Disk | None = None
     network: Traffic | None = None
 
 
-class Players(Model):
+class Players(News):
     online: int | None = None
     max: int | None = None
     list: tuple[str, ...] = ()
 
 
-class StatusReport(Model):
+class StatusReport(News):
     """The full status of one server, as measured."""
 
     server_id: ServerId
@@ -148,9 +142,6 @@ class StatusReport(Model):
     uptime: float | None = Field(default=None, description="seconds")
     resources: Resources | None = None
     players: Players | None = None
-
-
-# Data of legacy messages, panel to agent
 
 
 class Nothing(Model):
@@ -179,16 +170,13 @@ class FileWrite(FileRead):
     content: str
 
 
-# Data of legacy messages, agent to panel
-
-
-class Heartbeat(Model):
+class Heartbeat(News):
     node_id: str
     timestamp: Instant = None
     status: Literal["online"] = "online"
 
 
-class SystemInfo(Model):
+class SystemInfo(News):
     node_id: str | None = None
     os: str | None = None
     arch: str | None = None
@@ -200,14 +188,14 @@ class SystemInfo(Model):
     agent_version: str | None = None
 
 
-class LegacyTraffic(Model):
+class LegacyTraffic(News):
     """Bytes since the container started; `in` is what the game received."""
 
     received: int | None = Field(default=None, alias="in")
     sent: int | None = Field(default=None, alias="out")
 
 
-class Stats(Model):
+class Stats(News):
     cpu: float | None = None
     memory: int | None = Field(default=None, description="bytes")
     disk: int | None = Field(default=None, description="bytes")
@@ -216,28 +204,28 @@ class Stats(Model):
     timestamp: Instant = None
 
 
-class ServerStatus(Model):
+class ServerStatus(News):
     server_id: ServerId
     status: str
     stats: Stats | None = None
     error: str | None = None
 
 
-class ServerOutput(Model):
+class ServerOutput(News):
     server_id: ServerId
     output: str
     stream: Literal["stdout", "stderr"] = "stdout"
     timestamp: Instant = None
 
 
-class FileContent(Model):
+class FileContent(News):
     server_id: ServerId
     path: str
     content: str | None = None
     size: int | None = Field(default=None, description="bytes")
 
 
-class ErrorReport(Model):
+class ErrorReport(News):
     code: ErrorCode = ErrorCode.INTERNAL
     message: str = ""
     details: str | None = None

@@ -6,7 +6,14 @@ A frame is one JSON object. `parse` gives its envelope, and `read` the content t
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 from pydantic_core import from_json, to_json
 
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
@@ -54,7 +61,22 @@ class Command(Model):
     payload: dict[str, Any] | None = None
 
 
-class ErrorBody(Model):
+class News(Model):
+    """What others tell us. An optional field that is not as it should be counts as not told; what came with it is still true."""
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _or_not_told(cls, value: Any, read_on: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        try:
+            return read_on(value)
+        except ValidationError:
+            field = cls.model_fields[info.field_name or ""]
+            if field.is_required():
+                raise
+            return field.get_default(call_default_factory=True, validated_data={})
+
+
+class ErrorBody(News):
     code: ErrorCode = ErrorCode.INTERNAL
     message: str = ""
 
@@ -63,7 +85,7 @@ class _Identified(Model):
     id: CommandId
 
 
-class Response(Model):
+class Response(News):
     id: str
     type: Literal["response"] = "response"
     timestamp: Instant = None
@@ -80,13 +102,13 @@ class Event(Model):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
-class Legacy(Model):
+class Legacy(News):
     """The older shape, both ways. A reply repeats the message's id."""
 
     type: str = Field(min_length=1, max_length=128)
     timestamp: Instant = None
     message_id: str | None = None
-    data: dict[str, Any] | None = None
+    data: Any = None
 
 
 Message = Command | Response | Event | Legacy

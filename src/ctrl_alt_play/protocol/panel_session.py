@@ -112,6 +112,8 @@ class PanelSession(Session):
             content = read(shape, data, ErrorCode.INVALID_MESSAGE)
         except Fault:
             self.counts["invalid"] += 1
+            if kind == "error":  # answered by an error it would come back for ever
+                return Received()
             raise
         told = Told(kind, content)
         if message_id is not None and self._settle(message_id):

@@ -68,6 +68,11 @@ class Limits(Model):
     io: int | None = Field(default=None, ge=10, le=1000, description="relative weight of block I/O")
     cpu: float = Field(default=0, ge=0, le=102400, description="percent of one core: 150 is one and a half")
 
+    @field_validator("io", mode="before")
+    @classmethod
+    def _nothing_is_unset(cls, value: object) -> object:
+        return None if value == 0 else value
+
     @field_validator("memory")
     @classmethod
     def _enough_to_start(cls, value: int) -> int:

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from ctrl_alt_play.client import Api
+from ctrl_alt_play.client import Api, ApiError
 from ctrl_alt_play.games import GAMES
 from ctrl_alt_play.games.commands import BuildFailed
 from ctrl_alt_play.games.game import Answer, Game, NoAnswer
@@ -19,8 +20,9 @@ QUERY_EVERY_S = 0.1
 class Demo:
     """The demo server of one game on one node. It is found again by its name."""
 
-    def __init__(self, api: Api, game: Game, node_id: str, check: Callable[[], None]) -> None:
+    def __init__(self, api: Api, game: Game, node_id: str, name: str, check: Callable[[], None]) -> None:
         self._api = api
+        self._name = name
         self._game = game
         self._node_id = node_id
         self._check = check
@@ -38,7 +40,9 @@ class Demo:
                 self._game.build(cache, lambda words: say(f"    {words}"))
             except BuildFailed as error:
                 raise Trouble(f"The demo could not be built: {error}") from error
-        found = [each for each in self._api.every("/api/servers") if each["name"] == self._name]
+        found = [each for each in self._api.every("/api/servers", name=self._name) if each["name"] == self._name]
+        if found and found[0]["status"] == "INSTALL_FAILED":
+            self._api.follow(self._api.call("DELETE", f"/api/servers/{found.pop(0)['id']}"))
         if found:
             self._server_id, self.port = found[0]["id"], found[0]["ports"][0]["external"]
         else:
@@ -55,14 +59,13 @@ class Demo:
         return took_s
 
     def remove(self) -> None:
-        """Stops it as the game likes it, and deletes it with its files."""
+        """Stops it as the game likes it, if it runs, and deletes it with its files."""
+        if not self._server_id:
+            return
         with step("Stopping and removing the demo"):
-            self._api.follow(self._api.call("POST", f"/api/servers/{self._server_id}/stop"))
+            with suppress(ApiError):
+                self._api.follow(self._api.call("POST", f"/api/servers/{self._server_id}/stop"))
             self._api.follow(self._api.call("DELETE", f"/api/servers/{self._server_id}"))
-
-    @property
-    def _name(self) -> str:
-        return f"{self._game.name} demo"
 
     def _create(self) -> None:
         game = self._game
@@ -78,7 +81,9 @@ class Demo:
             "stop": {"command": game.stop_command},
         }
         with step("Creating the server through the API"):
-            self._server_id = self._api.follow(self._api.call("POST", "/api/servers", body))["server_id"]
+            operation = self._api.call("POST", "/api/servers", body)
+            self._server_id = operation["server_id"]
+            self._api.follow(operation)
 
     def _wait_for_answer(self) -> Answer:
         deadline = time.monotonic() + ANSWER_TIMEOUT_S

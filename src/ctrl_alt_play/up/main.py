@@ -3,8 +3,10 @@
 import asyncio
 import os
 import re
+import secrets
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ctrl_alt_play.client import Api, ApiError, Login
-from ctrl_alt_play.panel.bootstrap import Bootstrapped, bootstrap
+from ctrl_alt_play.panel.bootstrap import bootstrap
 from ctrl_alt_play.panel.config import Config, load
 from ctrl_alt_play.panel.errors import StartupError
 from ctrl_alt_play.paths import data_folder
@@ -57,6 +59,9 @@ def up(options: Options) -> int:
     except OSError as error:
         say(f"\n{error.strerror or error}: {error.filename or 'check the disk and your rights'}.")
         return 1
+    except subprocess.TimeoutExpired as error:
+        say(f"\n{error.cmd[0]} took longer than {error.timeout:.0f} s: run it by hand to see why, then run this again.")
+        return 1
     if line:
         sys.stdout.write(f"{line}\n")
     return 0
@@ -77,6 +82,8 @@ def _run(options: Options, ends: ExitStack) -> str:
         node_id, known = _node(folder)
         made = asyncio.run(bootstrap(config, node_id, node_id, known_secret=known))
         _keep_secret(folder, node_id, made.node_secret)
+    if made.owner_password:
+        say(f"  Your account: {made.owner_username}, password {made.owner_password} (shown this once; keep it).")
     url = f"http://localhost:{config.port}"
     programs = _start_programs(config, folder, node_id, made.node_secret, ends)
 
@@ -87,7 +94,7 @@ def _run(options: Options, ends: ExitStack) -> str:
     api = ends.enter_context(Api(Login(url, made.access_token)))
     with step("Waiting for panel and agent"):
         _wait_until_ready(api, node_id, check)
-    _welcome(config, made)
+    say(f"\nCtrl-Alt-Play is up: {url}  (from other machines: http://{_address()}:{config.port})")
     if not options.check:
         Login(url, made.access_token).keep()
         say(f"The command line is logged in already: try `ctrl-alt-play server list`. Data and logs: {folder}")
@@ -149,38 +156,36 @@ def _demo(options: Options, api: Api, node_id: str, check: Any) -> str:
     from ctrl_alt_play.up.demo import Demo, game_named  # noqa: PLC0415 - its packages are there only when a demo is wanted
 
     game = game_named(options.demo or "")
-    demo = Demo(api, game, node_id, check)
-    took_s = demo.run(data_folder() / "cache")
+    name = f"{game.name} demo"
+    demo = Demo(api, game, node_id, f"{name} {secrets.token_hex(4)}" if options.check else name, check)
+    try:
+        took_s = demo.run(data_folder() / "cache")
+    finally:
+        if options.check:
+            demo.remove()
     line = f"demo: {game.name} answered in {took_s:.1f} s"
-    if options.check:
-        demo.remove()
-    else:
+    if not options.check:
         say(f"\n{line}\n{game.join(_address(), demo.port)}")
     return line
-
-
-def _welcome(config: Config, made: Bootstrapped) -> None:
-    say(
-        f"\nCtrl-Alt-Play is up: http://localhost:{config.port}  (from other machines: http://{_address()}:{config.port})"
-    )
-    if made.owner_password:
-        say(f"Log in as {made.owner_username} with the password {made.owner_password} (shown this once; keep it).")
 
 
 def _node(folder: Path) -> tuple[str, str | None]:
     """This machine's node id and secret, as an earlier run has kept them."""
     file = folder / "node"
-    if file.exists():
-        node_id, _, secret = file.read_text().strip().partition(" ")
+    node_id, _, secret = (file.read_text() if file.exists() else "").strip().partition(" ")
+    if node_id:
         return node_id, secret or None
     name = re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname()).strip("-_.")[:64]
     return name or "this-machine", None
 
 
 def _keep_secret(folder: Path, node_id: str, secret: str) -> None:
-    descriptor = os.open(folder / "node", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    """Writes beside and renames: cut off in the middle, the node would be enrolled anew and its servers lost from sight."""
+    beside = folder / "node.writing"
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(f"{node_id} {secret}\n")
+    beside.rename(folder / "node")
 
 
 def _address() -> str:

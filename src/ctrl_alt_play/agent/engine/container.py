@@ -1,7 +1,6 @@
 """A server's specification as the body of Docker's `POST /containers/create` (API 1.41 and later)."""
 
 import hashlib
-import json
 import shlex
 from typing import Any
 
@@ -47,7 +46,7 @@ def container_body(plan: Plan) -> dict[str, Any]:
     command = startup_command(specification.startup)
     if command:
         body["Cmd"] = command
-    fingerprint = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    fingerprint = hashlib.sha256(specification.model_dump_json(exclude_defaults=True).encode()).hexdigest()
     body["Labels"] = {
         LABEL_MANAGED: "true",
         LABEL_SERVER: plan.server_id,

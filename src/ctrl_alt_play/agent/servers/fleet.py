@@ -1,6 +1,7 @@
 """All servers of this node: the door that requests come in by, and the watch on the engine."""
 
 import asyncio
+import sqlite3
 from contextlib import aclosing
 
 import structlog
@@ -93,7 +94,7 @@ class Fleet:
         """
         server = self.find(server_id)
         try:
-            async with asyncio.timeout(LINE_TIMEOUT_S), server.beside():
+            async with asyncio.timeout(LINE_TIMEOUT_S), server.line_turns():
                 await server.console.write(payload.line)
         except TimeoutError as error:
             raise Fault(ErrorCode.TIMEOUT, "The game does not read its console: its input is full.") from error
@@ -125,11 +126,17 @@ class Fleet:
             except Fault as fault:
                 if self.is_engine_up or not self._ready.is_set():
                     log.warning("engine_lost", reason=fault.message, details=fault.details)
-                self.is_engine_up = False
-                for server in self.servers.values():
-                    server.lose_sight()
-                self._ready.set()
+                self._lose_engine()
+            except Exception:
+                log.exception("engine_watch_broke")
+                self._lose_engine()
             await asyncio.sleep(ENGINE_RETRY_S)
+
+    def _lose_engine(self) -> None:
+        self.is_engine_up = False
+        for server in self.servers.values():
+            server.lose_sight()
+        self._ready.set()
 
     async def _reconcile(self) -> None:
         """Asks the engine about every server, and finds out who else carries our label.
@@ -165,7 +172,10 @@ class Fleet:
         for operation in unfinished:
             server = self.servers.get(operation.server_id)
             if server is None:
-                await self._end_of_gone(operation)
+                try:
+                    await self._end_of_gone(operation)
+                except sqlite3.Error:
+                    log.exception("journal_not_written", server_id=operation.server_id)
             else:
                 log.info("operation_resumed", server_id=server.id, action=operation.action)
                 server.enqueue(operation)

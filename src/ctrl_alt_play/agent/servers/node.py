@@ -1,5 +1,6 @@
 """What all servers of a node share, and who is told what becomes of them."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -37,3 +38,7 @@ class Node:
     folder: Path
     owns_folders: bool
     """Whether this agent may give each server a user of its own; else all run as the agent's."""
+
+    def gid_of(self, uid: int) -> int:
+        """The group of a server's user: of the same number, or the agent's own."""
+        return uid if self.owns_folders else os.getegid()

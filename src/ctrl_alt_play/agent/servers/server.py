@@ -42,8 +42,8 @@ class Server:
         self.folder = node.folder / "servers" / record.id
         self.meter = Meter(record.id, node.engine, self.folder, node.clock)
         self.console = Console(record.id, node.engine, lambda stream, text: node.teller.line(record.id, stream, text))
-        self.beside = Turns()
-        """For what goes on beside actions: console lines and files."""
+        self.line_turns, self.file_turns = Turns(), Turns()
+        """For what goes on beside actions, and does not wait for the other."""
         self._node = node
         self._on_gone = on_gone
         self._is_meant_to_stop = record.is_meant_to_stop
@@ -176,17 +176,27 @@ class Server:
             await self._make_container()
             await self.look()
         except Fault:
+            await self._remove_half_made()
             with suppress(OSError):
                 self.folder.rmdir()
             await self._forget()
             raise
+
+    async def _remove_half_made(self) -> None:
+        """A container of ours that was made although the engine did not say so would keep its server's name for ever."""
+        with suppress(Fault):
+            found = await self._node.engine.inspect(self.id)
+            if found is not None and (found.server_id, found.node_id) == (self.id, self._node.id):
+                await self._node.engine.remove(self.id)
 
     async def _make_container(self) -> None:
         engine = self._node.engine
         await engine.ensure_image(self.record.specification.image)
         uid = self.record.uid
         await asyncio.to_thread(folders.make, self.folder, uid if self._node.owns_folders else None)
-        await engine.create(Plan(self.id, self._node.id, self.record.specification, self.folder, uid, uid))
+        await engine.create(
+            Plan(self.id, self._node.id, self.record.specification, self.folder, uid, self._node.gid_of(uid))
+        )
 
     async def _start(self) -> None:
         await self.look()

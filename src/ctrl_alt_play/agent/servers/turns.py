@@ -24,7 +24,7 @@ class Turns:
             Fault: `INSUFFICIENT_RESOURCES` when too many wait already, as when a game does not read.
         """
         if self._waiting >= MOST_WAITING:
-            sentence = f"{MOST_WAITING} lines and files wait for this server already; let some of them end."
+            sentence = f"{MOST_WAITING} lines or files wait for this server already; let some of them end."
             raise Fault(ErrorCode.INSUFFICIENT_RESOURCES, sentence)
         self._waiting += 1
         try:

@@ -79,7 +79,7 @@ class Connection:
         self._closing: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
-        """Serves the connection to its end, which is never an error."""
+        """Serves the connection to its end. `finished` is for the gateway to set, once the end is known everywhere."""
         tasks = (self._read, self._keep, self._write, self._watch, self._close, self._open)
         try:
             async with asyncio.TaskGroup() as group:
@@ -90,7 +90,6 @@ class Connection:
         finally:
             self.is_ready = False
             self._fail_all()
-            self.finished.set()
             log.info("agent_disconnected", node_id=self.node_id, counts=dict(self.session.counts))
 
     def close(self, code: int, reason: str) -> None:
@@ -215,6 +214,10 @@ class Connection:
                 log.warning("agent_takes_nothing_in", node_id=self.node_id)
                 raise _Ended from error
             except Gone:
+                if outgoing.written is not None and not outgoing.written.done():
+                    outgoing.written.set_exception(
+                        Fault(ErrorCode.AGENT_OFFLINE, f"Node {self.node_id} has just gone.")
+                    )
                 return
             if outgoing.written is not None and not outgoing.written.done():
                 outgoing.written.set_result(None)
@@ -236,6 +239,8 @@ class Connection:
                 await self._socket.close(code, reason)
         except (TimeoutError, Gone) as error:
             raise _Ended from error
+        await asyncio.sleep(2 * DRAIN_DEADLINE_S)  # the reader ends it before, unless it cannot
+        raise _Ended
 
     def _fail_all(self) -> None:
         self.session.abandon()

@@ -25,8 +25,11 @@ class Door:
             Unauthenticated: 401, a missing secret, or one that no node has.
             Forbidden: 403, a node that is unknown, disabled, or another's secret.
             TooManyAttempts: 429, instead of these, for an address that failed often. A right secret always opens: many nodes
-                may share an address, and one that is set up wrongly must not keep the others out.
+                may share an address, and one that is set up wrongly must not keep the others out. A shared secret may be guessed, so with one
+                the address has to wait.
         """
+        if self._shared_secret is not None:
+            self._attempts.check(address)
         try:
             return await self._judge(authorization, node_id)
         except PanelError:

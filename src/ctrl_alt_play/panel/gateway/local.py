@@ -3,15 +3,26 @@
 import asyncio
 from datetime import datetime, timedelta
 
+import structlog
+
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.gateway.base import COMMAND_TIMEOUT_S, Admission, Sink, fault_of
-from ctrl_alt_play.panel.gateway.connection import GOING_AWAY, NOT_ALLOWED, Connection, Socket
+from ctrl_alt_play.panel.gateway.connection import (
+    GOING_AWAY,
+    KEEP_PAUSE_S,
+    KEEP_TRIES,
+    NOT_ALLOWED,
+    Connection,
+    Socket,
+)
 from ctrl_alt_play.protocol.contents import Action
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import REPLACED, Response
 from ctrl_alt_play.protocol.specification import Model
 
 CLOSE_ALL_DEADLINE_S = 1.0
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class LocalGateway:
@@ -28,10 +39,8 @@ class LocalGateway:
 
     async def serve(self, admission: Admission, socket: Socket) -> None:
         """Serves an agent until its connection ends. It replaces an older connection of the same node, once all that said is taken in."""
-        if self._sink is None:
-            raise RuntimeError("a gateway reports to a sink: call report_to first")
         node_id = admission.node_id
-        connection = Connection(admission, socket, self._sink, self._clock, self._tick_s)
+        connection = Connection(admission, socket, self._require_sink(), self._clock, self._tick_s)
         older = self._connections.get(node_id)
         self._connections[node_id] = connection
         try:
@@ -40,10 +49,33 @@ class LocalGateway:
                 await older.finished.wait()
             await connection.run()
         finally:
-            connection.finished.set()
+            await self._end(connection)
+
+    async def _end(self, connection: Connection) -> None:
+        """Tells that the node is away while the connection still holds its place: one that comes meanwhile waits, and is told of after."""
+        node_id = connection.node_id
+        try:
+            if self._connections.get(node_id) is connection:
+                await self._tell_away(node_id)
+        finally:
             if self._connections.get(node_id) is connection:
                 del self._connections[node_id]
-                await self._sink.disconnected(node_id)
+            connection.finished.set()
+
+    async def _tell_away(self, node_id: str) -> None:
+        for attempt in range(1, KEEP_TRIES + 1):
+            try:
+                await self._require_sink().disconnected(node_id)
+            except Exception:
+                log.exception("absence_not_kept", node_id=node_id, attempt=attempt)
+                await asyncio.sleep(KEEP_PAUSE_S * attempt)
+            else:
+                return
+
+    def _require_sink(self) -> Sink:
+        if self._sink is None:
+            raise RuntimeError("a gateway reports to a sink: call report_to first")
+        return self._sink
 
     async def close(self) -> None:
         """Ends all connections, and lets no new ones in; waits a moment for what they said to be taken in."""

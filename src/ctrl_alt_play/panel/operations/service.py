@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.errors import NotFound
@@ -17,6 +17,7 @@ from ctrl_alt_play.panel.security import Actor
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ASKS = (OperationKind.COMMAND, OperationKind.STATUS)
 LONGEST_MESSAGE = 2000
+KEPT = timedelta(days=30)
 
 _GRACE = timedelta(minutes=2)
 _DEADLINES = {
@@ -138,6 +139,12 @@ async def fail_overdue(session: AsyncSession, now: datetime) -> Sequence[Operati
         sentence = f"Nothing was heard of how the {operation.kind} ended, in the time it has."
         fail(operation, now, Failure("TIMEOUT", sentence))
     return overdue
+
+
+async def forget_old(session: AsyncSession, now: datetime) -> None:
+    """Removes what ended long ago. The creation of a server that is still there stays: it tells whether it ever came to be."""
+    is_wanted = (Operation.kind == OperationKind.CREATE) & Operation.server_id.in_(select(Server.id))
+    await session.execute(delete(Operation).where(Operation.finished_at < now - KEPT, ~is_wanted))
 
 
 async def take_over(session: AsyncSession, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Fails operations whose time is up: one task for all of them."""
+"""Fails operations whose time is up, and forgets those that ended long ago: one task for all of them."""
 
 import asyncio
 
@@ -11,10 +11,18 @@ from ctrl_alt_play.panel.operations import service
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
+FORGET_EVERY_S = 3600.0
+
+
 async def sweep_for_ever(database: Database, clock: Clock, every_s: float) -> None:
+    forgot_at = float("-inf")
     while True:
         try:
             await _sweep(database, clock)
+            if clock.monotonic() - forgot_at >= FORGET_EVERY_S:
+                forgot_at = clock.monotonic()
+                async with database.writing() as session:
+                    await service.forget_old(session, clock.utc())
         except Exception:  # a database that is away comes back, and sweeping goes on
             log.exception("sweep_failed")
         await asyncio.sleep(every_s)

@@ -1,0 +1,56 @@
+"""When the engine does not say, or says something odd."""
+
+import pytest
+from tests.fakes.engine import FakeEngine
+from tests.fakes.household import Household
+from tests.fakes.until import until
+
+from ctrl_alt_play.agent.servers import status
+from ctrl_alt_play.clock import SystemClock
+from ctrl_alt_play.protocol.contents import Action, ServerState
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+
+
+async def test_a_server_that_nobody_has_seen_yet_is_not_called_absent(home: Household, engine: FakeEngine) -> None:
+    await home.running()
+    await home.kill()
+    engine.go_away()
+    await home.begin()
+    server = home.server()
+    assert server.state is ServerState.UNKNOWN
+    with pytest.raises(Fault) as fault:
+        await status.report(server, SystemClock())
+    assert fault.value.code is ErrorCode.DOCKER_UNAVAILABLE
+    engine.come_back()
+    await until(lambda: server.state is ServerState.RUNNING)
+
+
+async def test_a_watch_that_breaks_begins_anew(
+    home: Household, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await home.running()
+    inspect = engine.inspect
+
+    async def odd(server_id: str) -> None:
+        monkeypatch.setattr(engine, "inspect", inspect)
+        raise KeyError("State")
+
+    monkeypatch.setattr(engine, "inspect", odd)
+    engine.end_game("one", 3)
+    await until(lambda: server.state is ServerState.CRASHED)
+
+
+async def test_a_container_that_was_made_unsaid_does_not_outlive_its_failed_creation(
+    home: Household, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = engine.create
+
+    async def made_unsaid(plan: object) -> None:
+        await create(plan)  # type: ignore[arg-type]
+        raise Fault(ErrorCode.DOCKER_UNAVAILABLE, "no answer in time")
+
+    monkeypatch.setattr(engine, "create", made_unsaid)
+    assert (await home.do(Action.CREATE_SERVER)).fault is not None
+    assert await engine.inspect("one") is None
+    monkeypatch.setattr(engine, "create", create)
+    assert (await home.do(Action.CREATE_SERVER)).fault is None

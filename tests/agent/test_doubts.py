@@ -54,3 +54,17 @@ async def test_a_container_that_was_made_unsaid_does_not_outlive_its_failed_crea
     assert await engine.inspect("one") is None
     monkeypatch.setattr(engine, "create", create)
     assert (await home.do(Action.CREATE_SERVER)).fault is None
+
+
+async def test_a_kill_cuts_off_a_start_that_waits_for_its_image(home: Household, engine: FakeEngine) -> None:
+    server = await home.running()
+    await home.do(Action.STOP_SERVER)
+    await engine.remove("one")
+    await until(lambda: server.state is ServerState.ABSENT)
+    async with engine.holding("ensure_image"):
+        start = await home.ask(Action.START_SERVER)
+        await until(lambda: server.state is ServerState.ABSENT)
+        kill = await home.ask(Action.KILL_SERVER)
+        assert (await home.done(start)).fault is not None
+        assert (await home.done(kill)).fault is None
+    assert server.container is None

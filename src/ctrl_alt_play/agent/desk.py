@@ -26,6 +26,7 @@ from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import MAX_FRAME_BYTES
 
 MOST_AT_ONCE = 256
+FILE_TIMEOUT_S = 10.0
 log = structlog.get_logger(__name__)
 
 
@@ -114,7 +115,7 @@ class Desk:
 
     async def _answer_file(self, request: Request, session: AgentSession) -> None:
         server = self._fleet.find(request.server_id)
-        async with server.file_turns():
+        async with asyncio.timeout(FILE_TIMEOUT_S), server.file_turns():
             match request.content:
                 case FileWrite(path=path, content=content):
                     uid = server.record.uid

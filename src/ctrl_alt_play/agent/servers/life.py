@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ctrl_alt_play.agent.engine.base import Container, ContainerState
-from ctrl_alt_play.protocol.contents import Action, Outcome, ServerState
+from ctrl_alt_play.protocol.contents import Action, Outcome, ServerState, StatusChanged
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 
 LEADS_TO = {
@@ -70,3 +70,23 @@ def check(action: Action, state: ServerState, accepted: Iterable[Action]) -> Non
             raise Fault(ErrorCode.INVALID_STATE, f"The server is not running: it is {state}.")
         case _:
             return
+
+
+def change_of(
+    server_id: str,
+    previous: ServerState | None,
+    state: ServerState,
+    container: Container | None,
+    *,
+    forced: bool | None,
+) -> StatusChanged:
+    """The news of a server's having become something, with what its container tells of it."""
+    return StatusChanged(
+        server_id=server_id,
+        previous_status=previous,
+        current_status=state,
+        pid=container.pid if container else None,
+        exit_code=container.exit_code if container else None,
+        oom_killed=container.oom_killed or None if container else None,
+        forced=forced,
+    )

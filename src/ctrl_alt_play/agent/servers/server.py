@@ -13,9 +13,9 @@ from ctrl_alt_play.agent.journal import OperationRecord, ServerRecord
 from ctrl_alt_play.agent.servers import folder as folders
 from ctrl_alt_play.agent.servers.console import Console
 from ctrl_alt_play.agent.servers.figures import Meter
-from ctrl_alt_play.agent.servers.life import FAILED, check, state_of
+from ctrl_alt_play.agent.servers.life import FAILED, change_of, check, state_of
 from ctrl_alt_play.agent.servers.node import Node
-from ctrl_alt_play.agent.servers.turns import Turns
+from ctrl_alt_play.agent.servers.turns import Overtaken, Turns, unless_overtaken
 from ctrl_alt_play.protocol.contents import Action, DeletePayload, Outcome, ServerState, StatusChanged, StopPayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 
@@ -26,10 +26,6 @@ log = structlog.get_logger(__name__)
 
 _TOLD = set(ServerState) - {ServerState.STARTING, ServerState.STOPPING}
 """A change to these is news. The two others are answered to the command, and seen in the status."""
-
-
-class Overtaken(Exception):
-    """A kill has come; the action that it found does no more."""
 
 
 class Server:
@@ -191,7 +187,7 @@ class Server:
 
     async def _make_container(self) -> None:
         engine = self._node.engine
-        await engine.ensure_image(self.record.specification.image)
+        await unless_overtaken(engine.ensure_image(self.record.specification.image), self._overtaken)
         uid = self.record.uid
         await asyncio.to_thread(folders.make, self.folder, uid if self._node.owns_folders else None)
         await engine.create(
@@ -378,18 +374,7 @@ class Server:
         if state not in _TOLD or state is self._told:
             return
         previous, self._told = self._told, state
-        container = self.container
-        self._node.teller.changed(
-            StatusChanged(
-                server_id=self.id,
-                previous_status=previous,
-                current_status=state,
-                pid=container.pid if container else None,
-                exit_code=container.exit_code if container else None,
-                oom_killed=container.oom_killed or None if container else None,
-                forced=forced,
-            )
-        )
+        self._node.teller.changed(change_of(self.id, previous, state, self.container, forced=forced))
 
     def _tell_failure(self, operation: OperationRecord, fault: Fault) -> None:
         log.warning(

@@ -1,8 +1,9 @@
-"""Taking turns, in the order of asking, with a bound on who waits."""
+"""Taking turns in the order of asking, with a bound on who waits; and giving way to what overtakes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 
@@ -32,3 +33,25 @@ class Turns:
                 yield
         finally:
             self._waiting -= 1
+
+
+class Overtaken(Exception):
+    """A kill has come; the action that it found does no more."""
+
+
+async def unless_overtaken(work: Coroutine[Any, Any, None], overtaken: asyncio.Event) -> None:
+    """Does what may take long; what overtakes cuts it off.
+
+    Raises:
+        Overtaken: it was cut off.
+    """
+    doing, waiting = asyncio.create_task(work), asyncio.create_task(overtaken.wait())
+    try:
+        await asyncio.wait({doing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if overtaken.is_set():
+            raise Overtaken
+        await doing
+    finally:
+        for task in (doing, waiting):
+            task.cancel()
+        await asyncio.gather(doing, waiting, return_exceptions=True)

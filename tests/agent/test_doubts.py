@@ -68,3 +68,13 @@ async def test_a_kill_cuts_off_a_start_that_waits_for_its_image(home: Household,
         assert (await home.done(start)).fault is not None
         assert (await home.done(kill)).fault is None
     assert server.container is None
+
+
+async def test_a_success_is_told_although_nothing_was_seen_to_change(home: Household, engine: FakeEngine) -> None:
+    """The game dies as its restart begins: it was told to run, and runs, and whoever waits for the restart hears of it."""
+    await home.running()
+    async with engine.holding("inspect", "one"):
+        engine.end_game("one", 3)
+        restart = await home.ask(Action.RESTART_SERVER)
+    assert (await home.done(restart)).fault is None
+    assert home.teller.words("one") == ["created", "running", "running"]

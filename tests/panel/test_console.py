@@ -75,3 +75,12 @@ def test_a_cursor_of_another_life_of_the_panel_is_as_none() -> None:
     write(consoles, "new")
     assert texts(consoles, after=former.read("n", "s", 10, None).cursor) == ["new"]
     assert texts(consoles, after="nonsense") == ["new"]
+
+
+def test_a_flood_in_one_frame_costs_no_more_than_what_is_kept() -> None:
+    consoles = Consoles()
+    consoles.write("node", "one", "\n".join(map(str, range(500_000))), "stdout", datetime.now(UTC))
+    reading = consoles.read("node", "one", 1000, None)
+    assert reading.lines[-1].number == 500_000
+    assert reading.lines[-1].text == "499999"
+    assert len(reading.lines) == 1000

@@ -55,6 +55,13 @@ class AgentConfig(BaseSettings):
         """Docker mounts only absolute paths."""
         return value.absolute()
 
+    @field_validator("docker_host")
+    @classmethod
+    def _is_an_engines_address(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("unix:///", "tcp://", "http://", "https://")):
+            raise ValueError("give the engine's address, such as unix:///var/run/docker.sock or tcp://127.0.0.1:2375")
+        return value or None
+
     @field_validator("agent_secret")
     @classmethod
     def _fits_a_header(cls, value: SecretStr) -> SecretStr:

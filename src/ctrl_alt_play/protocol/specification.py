@@ -64,7 +64,7 @@ class Limits(Model):
 
     memory: int = Field(default=0, ge=0, le=MOST_BYTES, description="bytes")
     swap: int = Field(default=0, ge=-1, le=MOST_BYTES, description="bytes on top of memory; -1: unlimited")
-    disk: int = Field(default=0, ge=0, le=MOST_BYTES, description="bytes")
+    disk: int = Field(default=0, ge=0, le=MOST_BYTES, description="bytes; told beside what is used, not enforced yet")
     io: int | None = Field(default=None, ge=10, le=1000, description="relative weight of block I/O")
     cpu: float = Field(default=0, ge=0, le=102400, description="percent of one core: 150 is one and a half")
 

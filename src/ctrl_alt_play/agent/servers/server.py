@@ -44,6 +44,7 @@ class Server:
         self._on_gone = on_gone
         self._is_meant_to_stop = record.is_meant_to_stop
         self._told: ServerState | None = None
+        self._news: ServerState | None = None
         self._waiting: deque[OperationRecord] = deque()
         self._dropped: list[OperationRecord] = []
         self._current: OperationRecord | None = None
@@ -125,6 +126,7 @@ class Server:
 
     async def _perform(self, operation: OperationRecord) -> None:
         self._current = operation
+        self._news = None
         self._overtaken.clear()
         fault: Fault | None = None
         try:
@@ -143,6 +145,8 @@ class Server:
         self._current = None
         if not self.is_gone:
             self._settle()
+            if fault is None and self._news is not self.state:
+                self._tell(self.state)
         await self._end(operation, self._outcome(operation, fault), fault)
 
     async def _act(self, operation: OperationRecord) -> None:
@@ -371,9 +375,14 @@ class Server:
 
     def _become(self, state: ServerState, *, forced: bool | None = None) -> None:
         self.state = state
-        if state not in _TOLD or state is self._told:
-            return
+        if state in _TOLD and state is not self._told:
+            self._tell(state, forced=forced)
+
+    def _tell(self, state: ServerState, *, forced: bool | None = None) -> None:
+        """Tells what the server has become. What succeeded is always told, also where nothing was seen to change: a game may have died and
+        been started again within one action."""
         previous, self._told = self._told, state
+        self._news = state
         self._node.teller.changed(change_of(self.id, previous, state, self.container, forced=forced))
 
     def _tell_failure(self, operation: OperationRecord, fault: Fault) -> None:

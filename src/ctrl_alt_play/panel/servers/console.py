@@ -35,6 +35,10 @@ class _Ring:
         self.written = 0
         self._bytes = 0
 
+    def skip(self, lines: int) -> None:
+        """Counts lines that would be gone at once; no time is lost on them."""
+        self.written += lines
+
     def add(self, stream: str, text: str, time: datetime) -> None:
         self.written += 1
         self.lines.append(Line(self.written, stream, text, time))
@@ -57,8 +61,10 @@ class Consoles:
         rings.move_to_end(server_id)
         if len(rings) > SERVERS_PER_NODE:
             rings.popitem(last=False)
-        for line in output.splitlines() or [""]:
-            ring.add(stream, line[:LONGEST_LINE], time)
+        lines = output.removesuffix("\n").split("\n")
+        ring.skip(max(0, len(lines) - LINES_KEPT))
+        for line in lines[-LINES_KEPT:]:
+            ring.add(stream, line.removesuffix("\r")[:LONGEST_LINE], time)
 
     def read(self, node_id: str, server_id: str, most: int, after: str | None) -> Reading:
         """Without a cursor the last lines; with one what follows it, the oldest first. A cursor of an earlier life of the panel is as none."""

@@ -151,3 +151,14 @@ async def test_what_ended_long_ago_is_forgotten_but_for_how_a_server_came_to_be(
     kept = (await admin.get(f"/api/servers/{server_id}/operations"))["items"]
     assert [operation["kind"] for operation in kept] == ["create"]
     assert await admin.status(server_id) == "RUNNING"
+
+
+async def test_a_forced_stop_says_so(panel: PanelUnderTest, admin: Person) -> None:
+    agent = await panel.connected(await panel.agent(unfinished={"stop_server"}))
+    server_id = await panel.server(agent)
+    await admin.done(f"/api/servers/{server_id}/start")
+    stopped = await admin.post(f"/api/servers/{server_id}/stop", {"timeout": 1})
+    await agent.become(server_id, "stopped", exitCode=137, forced=True)
+    ended = await admin.operation(stopped)
+    assert ended["state"] == "succeeded"
+    assert "was killed" in ended["message"]

@@ -48,7 +48,8 @@ def _show_operation(api: Api, operation: dict[str, Any], *, wait: bool, as_json:
     if as_json:
         show_json(operation)
     else:
-        typer.echo(f"{operation['kind']} {operation['state']}: server {operation['server_id']}")
+        note = f" ({operation['message']})" if operation["message"] else ""
+        typer.echo(f"{operation['kind']} {operation['state']}: server {operation['server_id']}{note}")
 
 
 @app.command("list")

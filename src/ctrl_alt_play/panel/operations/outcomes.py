@@ -32,10 +32,21 @@ class Verdict:
 
     id: str
     failure: Failure | None = None
+    note: str | None = None
+    """What there is to say of a success."""
+
+
+FORCED = "It did not end in the time it had, and was killed."
 
 
 def verdicts(
-    pending: Sequence[Pending], word: str, previous: ServerState, error: str | None, code: str | None = None
+    pending: Sequence[Pending],
+    word: str,
+    previous: ServerState,
+    error: str | None,
+    code: str | None = None,
+    *,
+    forced: bool = False,
 ) -> list[Verdict]:
     """What a server's having become `word`, from `previous`, settles among `pending`, given in the order of their acceptance."""
     match word:
@@ -44,7 +55,7 @@ def verdicts(
         case ServerState.RUNNING:
             return _first(pending, _STARTS, None)
         case ServerState.STOPPED | ServerState.CRASHED:
-            return list(_went_down(pending, ServerState(word), previous, error))
+            return list(_went_down(pending, ServerState(word), previous, error, forced=forced))
         case Outcome.CREATE_FAILED:
             return _first(pending, (Kind.CREATE,), _failure(word, error, code))
         case Outcome.START_FAILED:
@@ -87,7 +98,7 @@ def _failure(word: str, error: str | None, code: str | None) -> Failure:
 
 
 def _went_down(
-    pending: Sequence[Pending], state: ServerState, previous: ServerState, error: str | None
+    pending: Sequence[Pending], state: ServerState, previous: ServerState, error: str | None, *, forced: bool
 ) -> Iterator[Verdict]:
     """A kill ends all that was accepted before it. Without one, stops are done up to the next start, which is still to come."""
     kills = [index for index, one in enumerate(pending) if one.kind is Kind.KILL]
@@ -105,7 +116,7 @@ def _went_down(
     for one in rest:
         if one.kind in _STARTS:
             return
-        yield Verdict(one.id)
+        yield Verdict(one.id, note=FORCED if forced and one.kind is Kind.STOP else None)
 
 
 def _ends_start(kind: Kind, state: ServerState, previous: ServerState) -> bool:

@@ -78,7 +78,7 @@ def settle(operations: Iterable[Operation], verdicts: Sequence[Verdict], now: da
     by_id = {operation.id: operation for operation in operations}
     for verdict in verdicts:
         if verdict.failure is None:
-            succeed(by_id[verdict.id], now)
+            succeed(by_id[verdict.id], now, verdict.note)
         else:
             fail(by_id[verdict.id], now, verdict.failure)
     return [by_id[verdict.id] for verdict in verdicts]

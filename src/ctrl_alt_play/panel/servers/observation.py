@@ -44,6 +44,8 @@ class Observation:
     error: str | None = None
     code: str | None = None
     """Of the error, from agents that tell it."""
+    forced: bool = False
+    """It was killed, for it did not end in its time."""
     figures: Figures | None = None
     measured_at: datetime | None = None
 
@@ -81,6 +83,7 @@ def of_change(change: StatusChanged) -> Observation | None:
         exit_code=_number(change.exit_code),
         error=_text(error),
         code=change.code,
+        forced=bool(change.forced),
     )
 
 

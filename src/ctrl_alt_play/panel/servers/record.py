@@ -25,7 +25,9 @@ async def record(session: AsyncSession, server: Server, seen: Observation, now: 
     ended: list[Operation] = []
     if seen.is_news or seen.state not in (None, previous):
         waiting = await operations.accepted(session, server.id)
-        verdicts = outcomes.verdicts(operations.pending(waiting), seen.word, previous, seen.error, seen.code)
+        verdicts = outcomes.verdicts(
+            operations.pending(waiting), seen.word, previous, seen.error, seen.code, forced=seen.forced
+        )
         ended = operations.settle(waiting, verdicts, now)
     return await _write_and_end(session, server, seen, ended, now)
 

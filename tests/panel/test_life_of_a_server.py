@@ -8,6 +8,7 @@ from tests.panel.support import PanelUnderTest, Person, until
 
 from ctrl_alt_play.clock import SystemClock
 from ctrl_alt_play.panel.operations import service as operations
+from ctrl_alt_play.panel.servers.orders import FORGOTTEN
 
 
 @pytest.mark.parametrize(
@@ -162,3 +163,15 @@ async def test_a_forced_stop_says_so(panel: PanelUnderTest, admin: Person) -> No
     ended = await admin.operation(stopped)
     assert ended["state"] == "succeeded"
     assert "was killed" in ended["message"]
+
+
+async def test_a_server_of_a_node_that_is_gone_for_good_can_be_forgotten(panel: PanelUnderTest, admin: Person) -> None:
+    agent = await panel.connected(await panel.agent())
+    server_id = await panel.server(agent)
+    await agent.go()
+    await panel.sees_node(agent, online=False)
+    await admin.delete(f"/api/servers/{server_id}", 503)
+    forgotten = await admin.delete(f"/api/servers/{server_id}?force=true", 202)
+    assert (forgotten["state"], forgotten["message"]) == ("succeeded", FORGOTTEN)
+    await admin.get(f"/api/servers/{server_id}", 404)
+    await admin.delete(f"/api/nodes/{agent.node_id}")

@@ -140,6 +140,7 @@ def delete(
     server: ServerArgument,
     *,
     keep_data: Annotated[bool, typer.Option("--keep-data", help="Leave its files on the node.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Forget it even though its node is away.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     wait: WaitOption = True,
     as_json: JsonOption = False,
@@ -148,7 +149,7 @@ def delete(
     if not yes:
         what = "It stops; its files stay on the node." if keep_data else "It stops, and its files are gone for good."
         typer.confirm(f"Delete {server}? {what}", abort=True)
-    _operate(server, "", None, wait=wait, as_json=as_json, method="DELETE", keep_data=keep_data)
+    _operate(server, "", None, wait=wait, as_json=as_json, method="DELETE", keep_data=keep_data, force=force)
 
 
 @app.command()

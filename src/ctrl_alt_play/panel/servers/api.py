@@ -75,8 +75,10 @@ async def delete_server(
     orders: Ordering,
     actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_DELETE))],
     keep_data: bool = False,  # noqa: FBT001, FBT002 - a query parameter has no other place
+    force: bool = False,  # noqa: FBT001, FBT002 - as above
 ) -> OperationView:
-    return OperationView.model_validate(await orders.delete(actor, server_id, keep_data=keep_data))
+    """With `force` also when the node is away: then the panel forgets the server, and the node keeps what it holds of it."""
+    return OperationView.model_validate(await orders.delete(actor, server_id, keep_data=keep_data, force=force))
 
 
 @router.post("/{server_id}/start", status_code=ACCEPTED)

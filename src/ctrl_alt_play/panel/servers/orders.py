@@ -31,6 +31,8 @@ ACTIONS = {
 }
 _FORBIDDEN_ON_HOLD = (OperationKind.START, OperationKind.RESTART, OperationKind.COMMAND)
 
+FORGOTTEN = "The node is away, so the panel only forgot the server; what the node holds of it is still there."
+
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
@@ -54,9 +56,24 @@ class Orders:
             operation = self._write(session, server, actor, OperationKind.CREATE, {})
         return await self._send(operation, new.specification())
 
-    async def delete(self, actor: Actor, server_id: str, *, keep_data: bool) -> Operation:
+    async def delete(self, actor: Actor, server_id: str, *, keep_data: bool, force: bool = False) -> Operation:
+        """With `force` a server whose node is away is forgotten: a machine that is gone for good must not keep its servers in the panel."""
         payload = DeletePayload(keep_data=keep_data)
-        return await self._order(actor, server_id, OperationKind.DELETE, payload, {"keep_data": keep_data})
+        try:
+            return await self._order(actor, server_id, OperationKind.DELETE, payload, {"keep_data": keep_data})
+        except NodeRefused as refused:
+            if not force or refused.code != ErrorCode.AGENT_OFFLINE:
+                raise
+            return await self._forget(str(refused.extras["operation_id"]))
+
+    async def _forget(self, operation_id: str) -> Operation:
+        async with self._database.writing() as session:
+            operation = await self._lock(session, operation_id)
+            operations.succeed(operation, self._clock.utc(), FORGOTTEN)
+            server = await session.get(Server, operation.server_id)
+            if server is not None:
+                await session.delete(server)
+        return operation
 
     async def start(self, actor: Actor, server_id: str) -> Operation:
         return await self._order(actor, server_id, OperationKind.START, Nothing(), {})

@@ -16,6 +16,8 @@ FOLLOW_EVERY_S = 0.5
 ServerArgument = Annotated[
     str, typer.Argument(metavar="SERVER", help="A server's id, or its name where only one has it.")
 ]
+SignalOption = Annotated[str | None, typer.Option(help="Such as SIGINT; the server's own stop rule when left out.")]
+TimeoutOption = Annotated[float | None, typer.Option(help="Seconds until it is killed.")]
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")]
 
 
@@ -97,10 +99,8 @@ def start(server: ServerArgument, *, wait: WaitOption = True, as_json: JsonOptio
 @app.command()
 def stop(
     server: ServerArgument,
-    signal: Annotated[
-        str | None, typer.Option(help="Such as SIGINT; the server's own stop rule when left out.")
-    ] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds until it is killed.")] = None,
+    signal: SignalOption = None,
+    timeout: TimeoutOption = None,
     *,
     wait: WaitOption = True,
     as_json: JsonOption = False,
@@ -112,10 +112,8 @@ def stop(
 @app.command()
 def restart(
     server: ServerArgument,
-    signal: Annotated[
-        str | None, typer.Option(help="Such as SIGINT; the server's own stop rule when left out.")
-    ] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds until it is killed.")] = None,
+    signal: SignalOption = None,
+    timeout: TimeoutOption = None,
     *,
     wait: WaitOption = True,
     as_json: JsonOption = False,

@@ -122,8 +122,6 @@ class Server:
         """Lets go of the game, which goes on."""
         await self.console.close()
 
-    # What is done, one at a time
-
     async def _perform(self, operation: OperationRecord) -> None:
         self._current = operation
         self._news = None
@@ -281,8 +279,6 @@ class Server:
         deleted = StatusChanged(server_id=self.id, previous_status=self._told, current_status=Outcome.DELETED)
         self._node.teller.changed(deleted)
 
-    # What they are made of
-
     async def _force(self) -> None:
         for _ in range(KILL_TRIES):
             await self._node.engine.signal(self.id, "SIGKILL")
@@ -366,8 +362,6 @@ class Server:
 
     def _now(self) -> float:
         return self._node.clock.utc().timestamp()
-
-    # What is told
 
     def _settle(self) -> None:
         """The truth, when no action is under way."""

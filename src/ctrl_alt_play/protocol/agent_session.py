@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, assert_never
 
 from ctrl_alt_play.clock import Clock
@@ -25,6 +26,8 @@ from ctrl_alt_play.protocol.contents import (
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import (
     HEARTBEAT_INTERVAL_S,
+    OLDEST_VERSION,
+    VERSION,
     Command,
     ErrorBody,
     Event,
@@ -33,7 +36,8 @@ from ctrl_alt_play.protocol.messages import (
     command_id,
     read,
 )
-from ctrl_alt_play.protocol.session import Session
+from ctrl_alt_play.protocol.part2 import Ack, Welcome
+from ctrl_alt_play.protocol.session import Session, incompatible
 from ctrl_alt_play.protocol.specification import Model, ServerId, Specification
 
 ANSWERS_KEPT = 4096
@@ -56,10 +60,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What a frame meant: a request to act on, or else frames to send back at once, or neither."""
+    """What a frame meant: a request to act on, or frames to send back at once, or a word on the connection itself, or nothing."""
 
     request: Request | None = None
     replies: tuple[str, ...] = ()
+    told: Welcome | Ack | None = None
 
 
 class Answers:
@@ -99,7 +104,10 @@ class AgentSession(Session):
         self._node_id = node_id
         self._answers = answers
         answers.forget_open()
+        self._beat_every_s = HEARTBEAT_INTERVAL_S
         self._beat_at = clock.monotonic() + HEARTBEAT_INTERVAL_S
+        self.version = OLDEST_VERSION
+        """What is spoken on this connection: part 1 until the panel's welcome."""
 
     def receive(self, frame: str | bytes) -> Received:
         """Reads a frame; never raises for what it holds."""
@@ -156,18 +164,33 @@ class AgentSession(Session):
             self.counts["unknown"] += 1
             return Received()
         try:
-            return Received(_request_of(message, read(shape, message.data)))
+            match read(shape, message.data):
+                case Welcome() as welcome:
+                    return self._receive_welcome(welcome)
+                case Ack() as ack:
+                    return Received(told=ack)
+                case content:
+                    return Received(_request_of(message, content))
         except Fault as fault:
             return Received(replies=(self.error(fault, message.message_id),))
 
-    def accept(self, request: Request) -> str:
-        """The response that says the work will be done."""
+    def _receive_welcome(self, welcome: Welcome) -> Received:
+        """Part 2 from here on, in the highest version that both speak."""
+        if welcome.protocol.minimum > VERSION or welcome.protocol.version < OLDEST_VERSION:
+            return Received(replies=(self.error(incompatible("panel", welcome.protocol)),))
+        self.version = min(VERSION, welcome.protocol.version)
+        self._beat_every_s = welcome.heartbeat_interval
+        self._beat_at = min(self._beat_at, self._clock.monotonic() + self._beat_every_s)
+        return Received(told=welcome)
+
+    def accept(self, request: Request, at: datetime | None = None) -> str:
+        """The response that says the work will be done; `at` is when that was said first."""
         action = Action(request.verb)
         data = {"serverId": request.server_id, "status": ACCEPTED_STATUS[action]}
-        return self.respond(request, f"{action} command received", data)
+        return self.respond(request, f"{action} command received", data, at)
 
-    def respond(self, request: Request, message: str, data: dict[str, Any]) -> str:
-        return self._answer(Response(id=_id_of(request), success=True, message=message, data=data))
+    def respond(self, request: Request, message: str, data: dict[str, Any], at: datetime | None = None) -> str:
+        return self._answer(Response(id=_id_of(request), success=True, message=message, data=data, timestamp=at))
 
     def refuse(self, request: Request | str, fault: Fault) -> str:
         """The response that says why nothing was done."""
@@ -183,7 +206,7 @@ class AgentSession(Session):
         return max(0.0, self._beat_at - self._clock.monotonic())
 
     def heartbeat(self) -> str:
-        self._beat_at = self._clock.monotonic() + HEARTBEAT_INTERVAL_S
+        self._beat_at = self._clock.monotonic() + self._beat_every_s
         return self.legacy("heartbeat", Heartbeat(node_id=self._node_id, timestamp=self._clock.utc()))
 
     def _answer(self, response: Response) -> str:

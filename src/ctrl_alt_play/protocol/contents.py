@@ -6,12 +6,21 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ctrl_alt_play.protocol.errors import ErrorCode
-from ctrl_alt_play.protocol.messages import Instant, News
-from ctrl_alt_play.protocol.specification import Model, ServerId, Signal, Specification
+from ctrl_alt_play.protocol.messages import CommandId, Instant, News
+from ctrl_alt_play.protocol.part2 import (
+    Ack,
+    CommandCompleted,
+    OperationProgress,
+    ProtocolRange,
+    ServerCrashed,
+    StateSnapshot,
+    Welcome,
+)
+from ctrl_alt_play.protocol.specification import Desired, Model, ServerId, Signal, Specification
 
 
 class Action(StrEnum):
-    """What a panel may command. `send_command` is ours: an agent that does not know it says so, and gets the legacy message."""
+    """What a panel may command. From `send_command` on they are ours: an agent of part 1 calls them unknown, and is not asked."""
 
     CREATE_SERVER = "create_server"
     START_SERVER = "start_server"
@@ -21,6 +30,9 @@ class Action(StrEnum):
     DELETE_SERVER = "delete_server"
     GET_STATUS = "get_status"
     SEND_COMMAND = "send_command"
+    UPDATE_SERVER = "update_server"
+    ADOPT_SERVER = "adopt_server"
+    CANCEL = "cancel"
 
 
 ACCEPTED_STATUS = {
@@ -31,6 +43,9 @@ ACCEPTED_STATUS = {
     Action.KILL_SERVER: "stopping",
     Action.DELETE_SERVER: "deleting",
     Action.SEND_COMMAND: "processing",
+    Action.UPDATE_SERVER: "processing",
+    Action.ADOPT_SERVER: "processing",
+    Action.CANCEL: "processing",
 }
 """The status in the response that accepts an action. `get_status` answers with the server's own."""
 
@@ -77,6 +92,16 @@ class DeletePayload(Model):
     keep_data: bool = False
 
 
+class AdoptPayload(Model):
+    """Without a specification the container's own label tells it."""
+
+    specification: Specification | None = None
+
+
+class CancelPayload(Model):
+    command_id: CommandId
+
+
 class LinePayload(Model):
     line: str = Field(max_length=8192, pattern=r"^[^\r\n\x00]*$")
 
@@ -94,6 +119,12 @@ class StatusChanged(News):
     oom_killed: bool | None = None
     error: str | None = None
     code: ErrorCode | None = Field(default=None, description="of the error; an addition that others ignore")
+    ready: bool | None = Field(
+        default=None, description="running: whether it was seen to be ready; part 2, as all that follows"
+    )
+    desired: Desired | None = None
+    command_id: str | None = Field(default=None, description="what brought it about, when that was a command")
+    restart_at: Instant = Field(default=None, description="crashed: when the node starts it again by itself")
 
     @property
     def word(self) -> str | None:
@@ -186,6 +217,16 @@ class SystemInfo(News):
     capabilities: list[str] = Field(default_factory=list, max_length=256)
     networks: dict[str, str] = Field(default_factory=dict, max_length=1024)
     agent_version: str | None = None
+    protocol: ProtocolRange | None = Field(
+        default=None, description="what the agent speaks; part 2, as all that follows"
+    )
+    boot_id: str | None = Field(
+        default=None, max_length=128, description="of the machine; another one after it was booted again"
+    )
+    spool_id: str | None = Field(
+        default=None, max_length=128, description="of the journal; where it is new, `seq` begins anew"
+    )
+    clock: Instant = None
 
 
 class LegacyTraffic(News):
@@ -240,9 +281,18 @@ PAYLOADS: dict[Action, type[Model]] = {
     Action.DELETE_SERVER: DeletePayload,
     Action.GET_STATUS: Nothing,
     Action.SEND_COMMAND: LinePayload,
+    Action.UPDATE_SERVER: Specification,
+    Action.ADOPT_SERVER: AdoptPayload,
+    Action.CANCEL: CancelPayload,
 }
 
-EVENTS: dict[str, type[Model]] = {"server_status_changed": StatusChanged, "server_status": StatusReport}
+EVENTS: dict[str, type[Model]] = {
+    "server_status_changed": StatusChanged,
+    "server_status": StatusReport,
+    "command_completed": CommandCompleted,
+    "server_crashed": ServerCrashed,
+    "operation_progress": OperationProgress,
+}
 
 TO_AGENT: dict[str, type[Model]] = {
     "system_info_request": Nothing,
@@ -254,6 +304,8 @@ TO_AGENT: dict[str, type[Model]] = {
     "server_command": ServerCommand,
     "file_read": FileRead,
     "file_write": FileWrite,
+    "welcome": Welcome,
+    "ack": Ack,
 }
 
 TO_PANEL: dict[str, type[Model]] = {
@@ -263,6 +315,7 @@ TO_PANEL: dict[str, type[Model]] = {
     "server_output": ServerOutput,
     "file_content": FileContent,
     "error": ErrorReport,
+    "state_snapshot": StateSnapshot,
 }
 
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class ErrorCode(StrEnum):
-    """The protocol's error codes. `AGENT_OFFLINE`, `AUTH_FAILED` and `TIMEOUT` are made by the panel."""
+    """The protocol's error codes. `AGENT_OFFLINE`, `AUTH_FAILED` and `TIMEOUT` are made by the panel. Part 2 adds the last two."""
 
     UNKNOWN_ACTION = "UNKNOWN_ACTION"
     INVALID_MESSAGE = "INVALID_MESSAGE"
@@ -24,6 +24,8 @@ class ErrorCode(StrEnum):
     AGENT_OFFLINE = "AGENT_OFFLINE"
     AUTH_FAILED = "AUTH_FAILED"
     INTERNAL = "INTERNAL"
+    CANCELLED = "CANCELLED"
+    INTERRUPTED = "INTERRUPTED"
 
     @classmethod
     def _missing_(cls, _value: object) -> "ErrorCode":

@@ -24,6 +24,10 @@ HEARTBEAT_INTERVAL_S = 30.0
 SILENCE_LIMIT_S = 90.0
 REPLACED = 4409
 """The close code for a connection whose node has connected again."""
+INCOMPATIBLE = 4406
+"""The close code for a connection whose two ends have no version of the protocol in common; the error before it says which to upgrade."""
+VERSION, OLDEST_VERSION = 2, 1
+"""What we speak, and the oldest that we still speak."""
 
 
 def _instant(value: object) -> object:
@@ -96,10 +100,14 @@ class Response(News):
 
 
 class Event(Model):
+    """`seq` and `missing` are part 2's: a durable event has a number, and says how many just before it were given up when the spool was full."""
+
     type: Literal["event"] = "event"
     timestamp: Instant = None
     event: str = Field(max_length=128)
     data: dict[str, Any] = Field(default_factory=dict)
+    seq: int | None = Field(default=None, ge=1)
+    missing: int | None = Field(default=None, ge=1)
 
 
 class Legacy(News):

@@ -1,10 +1,11 @@
 """The panel's half of a connection: questions go out with a deadline, and each ends in an answer, a time-out, or the connection's end."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import assert_never
 
 from ctrl_alt_play.clock import Clock
-from ctrl_alt_play.protocol.contents import EVENTS, TO_PANEL, Action, wire
+from ctrl_alt_play.protocol.contents import EVENTS, TO_PANEL, Action, Nothing, wire
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import SILENCE_LIMIT_S, Command, Event, Legacy, Response, read
 from ctrl_alt_play.protocol.session import Session
@@ -23,10 +24,16 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Something the agent says unasked, or in answer to nothing we wait for: an event's or a legacy message's content."""
+    """Something the agent says unasked, or in answer to nothing we wait for: an event's or a legacy message's content.
+
+    A durable event has its `seq`, and tells how many before it are `missing`; `at` is when it happened, by the agent's clock.
+    """
 
     kind: str
     content: Model
+    seq: int | None = None
+    missing: int = 0
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ class PanelSession(Session):
                 case Response():
                     return self._receive_response(message)
                 case Event():
-                    return self._receive_news(message.event, EVENTS.get(message.event), message.data, None)
+                    return self._receive_event(message)
                 case Legacy():
                     return self._receive_news(
                         message.type, TO_PANEL.get(message.type), message.data, message.message_id
@@ -97,6 +104,21 @@ class PanelSession(Session):
                     assert_never(message)
         except Fault as fault:
             return Received(replies=(self.error(fault),))
+
+    def _receive_event(self, event: Event) -> Received:
+        """A durable event that we do not understand is passed on all the same, as `Nothing`: it has a number that is to be acknowledged."""
+        shape = EVENTS.get(event.event)
+        if event.seq is None:
+            return self._receive_news(event.event, shape, event.data, None)
+        content: Model = Nothing()
+        try:
+            if shape is None:
+                self.counts["unknown"] += 1
+            else:
+                content = read(shape, event.data, ErrorCode.INVALID_MESSAGE)
+        except Fault:
+            self.counts["invalid"] += 1
+        return Received(told=Told(event.event, content, event.seq, event.missing or 0, event.timestamp))
 
     def _receive_response(self, response: Response) -> Received:
         if not self._settle(response.id):

@@ -7,9 +7,21 @@ from collections import Counter
 
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.protocol.contents import ErrorReport, wire
-from ctrl_alt_play.protocol.errors import Fault
-from ctrl_alt_play.protocol.messages import Legacy, Message, encode, parse
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.messages import OLDEST_VERSION, VERSION, Legacy, Message, encode, parse
+from ctrl_alt_play.protocol.part2 import ProtocolRange
 from ctrl_alt_play.protocol.specification import Model
+
+
+def incompatible(who: str, offered: ProtocolRange) -> Fault:
+    """No version in common with the other side, which is `who`: the sentence says which of the two to upgrade."""
+    ours, theirs = f"{OLDEST_VERSION} to {VERSION}", f"{offered.minimum} to {offered.version}"
+    us = "agent" if who == "panel" else "panel"
+    behind = us if offered.minimum > VERSION else who
+    return Fault(
+        ErrorCode.INVALID_MESSAGE,
+        f"The {who} speaks versions {theirs} of the protocol and this {us} speaks {ours}: upgrade the {behind}.",
+    )
 
 
 class Session:

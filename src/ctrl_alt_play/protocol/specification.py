@@ -1,8 +1,20 @@
 """What a server is made of: the payload of `create_server`."""
 
+import re
+from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 MIB = 1024 * 1024
@@ -103,8 +115,88 @@ class StopRule(Model):
     timeout: float = Field(default=30, ge=0, le=3600, description="seconds")
 
 
+class Probe(Model):
+    """A question to the game itself: whether a TCP port takes connections, or whether a game query is answered. Ports are the game's own."""
+
+    kind: Literal["tcp", "query"] = "tcp"
+    port: int | None = Field(default=None, ge=1, le=65535, description="left out: the first of the server's ports")
+    protocol: str | None = Field(default=None, max_length=32, description="of the query: minecraft, quake3, source, …")
+
+    @model_validator(mode="after")
+    def _query_has_a_protocol(self) -> "Probe":
+        if self.kind == "query" and self.protocol is None:
+            raise ValueError("a query needs its protocol, such as minecraft, quake3 or source")
+        return self
+
+
+def _texts(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _pattern(text: str) -> str:
+    if text.startswith(REGEX):
+        try:
+            re.compile(text.removeprefix(REGEX))
+        except re.error as error:
+            raise ValueError(f"{text!r} is no regular expression: {error}") from error
+    return text
+
+
+REGEX = "regex:"
+ReadyText = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_pattern)]
+
+
+class Readiness(Model):
+    """How a server tells that players may come: any of the texts on its console, or a probe that is answered; without both, that it runs.
+
+    Past `timeout` it counts as running all the same, with readiness not seen. `lost` is how long a probe that once was answered may fail
+    before the game counts as crashed; 0: for ever.
+    """
+
+    text: Annotated[tuple[ReadyText, ...], BeforeValidator(_texts)] = Field(
+        default=(), max_length=32, description="contained in a line, or `regex:` and a regular expression"
+    )
+    strip_ansi: bool = Field(default=False, description="colours and cursor movements are taken out before looking")
+    probe: Probe | None = None
+    timeout: float = Field(default=300, gt=0, le=86400, description="seconds")
+    lost: float = Field(default=0, ge=0, le=86400, description="seconds")
+
+
+class CrashPolicy(Model):
+    """What the node does by itself when a game ends unasked. A crash is an exit that nobody asked for, with a code other than 0."""
+
+    restart: bool = True
+    backoff: tuple[Annotated[float, Field(ge=0, le=86400)], ...] = Field(
+        default=(2, 10, 30, 60),
+        min_length=1,
+        max_length=16,
+        description="seconds before each start in a row; the last repeats",
+    )
+    limit: int = Field(default=5, ge=1, le=1000, description="so many crashes within `window` are taken")
+    window: float = Field(default=600, gt=0, le=604800, description="seconds")
+    clean: Literal["stop", "restart"] = Field(default="stop", description="when it ends unasked with code 0")
+    then: Literal["stop", "retry"] = Field(
+        default="stop", description="past the limit: stays down, or at the longest interval for ever"
+    )
+
+
+class Desired(StrEnum):
+    """What is wanted of a server, for as long as nothing holds it."""
+
+    ON = "on"
+    OFF = "off"
+
+
+class Hold(StrEnum):
+    """Why a server may not run, whatever is wanted of it. What is wanted stays, and holds again when the hold ends."""
+
+    NONE = "none"
+    SUSPENDED = "suspended"
+    MAINTENANCE = "maintenance"
+
+
 class Specification(Model):
-    """All that the agent needs to make and run a server, also with the panel away."""
+    """All that the agent needs to make and run a server, also with the panel away. A change of it has a higher `revision`."""
 
     image: str = Field(min_length=1, max_length=512)
     startup: str = Field(default="", max_length=8192, description="the command; empty: what the image itself runs")
@@ -112,6 +204,10 @@ class Specification(Model):
     limits: Limits = Limits()
     ports: tuple[Port, ...] = Field(default=(), max_length=64)
     stop: StopRule = StopRule()
+    readiness: Readiness = Readiness()
+    crash: CrashPolicy = CrashPolicy()
+    hold: Hold = Hold.NONE
+    revision: int = Field(default=1, ge=1)
 
     @field_validator("image")
     @classmethod
@@ -121,9 +217,9 @@ class Specification(Model):
             raise ValueError("name an image, such as example.org/games/quake:1")
         return image
 
-    @field_validator("environment", "limits", "ports", "startup", "stop", mode="before")
+    @field_validator("environment", "limits", "ports", "startup", "stop", "readiness", "crash", mode="before")
     @classmethod
-    def _null_is_nothing(cls, value: object, info: object) -> object:
+    def _null_is_nothing(cls, value: object, info: ValidationInfo) -> object:
         if value is not None:
             return value
-        return {"environment": {}, "limits": {}, "ports": (), "startup": "", "stop": {}}[info.field_name]  # type: ignore[attr-defined]  # Pydantic's ValidationInfo
+        return {"ports": (), "startup": ""}.get(info.field_name or "", {})

@@ -164,7 +164,7 @@ class Server:
                 await self._kill()
             case Action.DELETE_SERVER:
                 await self._delete(operation)
-            case Action.GET_STATUS | Action.SEND_COMMAND:
+            case Action.GET_STATUS | Action.SEND_COMMAND | Action.UPDATE_SERVER | Action.ADOPT_SERVER | Action.CANCEL:
                 raise Fault(ErrorCode.INTERNAL, f"{operation.action} is not for the inbox.")
             case _:
                 assert_never(operation.action)

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import update
 from tests.panel.support import PanelUnderTest, Person, unique, until
 
-from ctrl_alt_play.panel.models import Hold, Server
+from ctrl_alt_play.panel.models import Server
+from ctrl_alt_play.protocol.specification import Hold
 
 
 def port(external: int, **more: Any) -> dict[str, Any]:

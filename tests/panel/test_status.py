@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ctrl_alt_play.panel.models import Hold, OperationKind, OperationState
+from ctrl_alt_play.panel.models import OperationKind, OperationState
 from ctrl_alt_play.panel.servers.status import Facts, Status, Work, derive
 from ctrl_alt_play.protocol.contents import ServerState
+from ctrl_alt_play.protocol.specification import Hold
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OBSERVED, NODE, HELD, CREATION, CURRENT = (START + timedelta(hours=hour) for hour in range(5))

@@ -1,15 +1,15 @@
 """What the panel keeps."""
 
+from ctrl_alt_play.panel.models.event import Event
 from ctrl_alt_play.panel.models.node import Node
 from ctrl_alt_play.panel.models.operation import OPEN_STATES, Operation, OperationKind, OperationState
-from ctrl_alt_play.panel.models.server import Allocation, Desired, Hold, Server
+from ctrl_alt_play.panel.models.server import Allocation, Server
 from ctrl_alt_play.panel.models.user import User
 
 __all__ = [
     "OPEN_STATES",
     "Allocation",
-    "Desired",
-    "Hold",
+    "Event",
     "Node",
     "Operation",
     "OperationKind",

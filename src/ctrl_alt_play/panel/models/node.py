@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, String
+from sqlalchemy import JSON, BigInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ctrl_alt_play.panel.db import Base
@@ -22,4 +22,11 @@ class Node(Base):
     last_seen_at: Mapped[datetime | None]
     system: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """What its agent said of the machine, as last told."""
+    protocol_version: Mapped[int] = mapped_column(default=1, server_default="1")
+    """What was agreed with its agent when it last came."""
+    spool_id: Mapped[str | None] = mapped_column(String(128))
+    """Whose durable events `acked_seq` counts: the agent's journal. A new journal counts from the beginning."""
+    acked_seq: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    orphans: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, server_default="[]")
+    """Containers that carry our labels and that its agent does not know, as last told."""
     created_at: Mapped[datetime]

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ctrl_alt_play.panel.db import Base
@@ -19,6 +19,8 @@ class OperationKind(StrEnum):
     DELETE = "delete"
     COMMAND = "command"
     STATUS = "status"
+    UPDATE = "update"
+    ADOPT = "adopt"
 
 
 class OperationState(StrEnum):
@@ -37,7 +39,11 @@ class Operation(Base):
     """Its id is the id of the command that the node was sent. It outlives its server."""
 
     __tablename__ = "operations"
-    __table_args__ = (Index(None, "server_id", "state"), Index(None, "state", "deadline_at"))
+    __table_args__ = (
+        Index(None, "server_id", "state"),
+        Index(None, "state", "deadline_at"),
+        UniqueConstraint("created_by", "request_key"),
+    )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     server_id: Mapped[str] = mapped_column(String(36))
@@ -49,6 +55,8 @@ class Operation(Base):
     arguments: Mapped[dict[str, Any]] = mapped_column(JSON)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     created_by: Mapped[str | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
+    request_key: Mapped[str | None] = mapped_column(String(128))
+    """What whoever asked calls it: asked again by the same name, it is not done again."""
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

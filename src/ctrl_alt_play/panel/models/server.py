@@ -1,26 +1,12 @@
 """Servers: what they are made of, what is wanted of them, and what they are seen to be, each in columns of its own."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ctrl_alt_play.panel.db import Base
-
-
-class Desired(StrEnum):
-    ON = "on"
-    OFF = "off"
-
-
-class Hold(StrEnum):
-    """Why a server may not be started, whatever its owner wants."""
-
-    NONE = "none"
-    SUSPENDED = "suspended"
-    MAINTENANCE = "maintenance"
 
 
 class Server(Base):
@@ -31,12 +17,23 @@ class Server(Base):
     node_id: Mapped[str] = mapped_column(ForeignKey("nodes.id"), index=True)
     owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
     specification: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """Without `hold` and `revision`, which are columns."""
+    revision: Mapped[int] = mapped_column(default=1, server_default="1")
+    """Goes up with each change of the specification or the hold."""
+    node_revision: Mapped[int | None]
+    """What its node holds, as last told."""
     desired: Mapped[str] = mapped_column(String(8))
     observed: Mapped[str] = mapped_column(String(16))
     observed_at: Mapped[datetime]
     """When the node last told of it."""
     observed_since: Mapped[datetime]
     """When it became what it is."""
+    ready: Mapped[bool | None]
+    """Of a running one: whether it was seen to be ready; None where nobody looked."""
+    crashes: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How many in a row, as its node counts them."""
+    restart_at: Mapped[datetime | None]
+    """When its node starts it again by itself."""
     hold: Mapped[str] = mapped_column(String(16))
     hold_since: Mapped[datetime | None]
     figures: Mapped[dict[str, Any] | None] = mapped_column(JSON)

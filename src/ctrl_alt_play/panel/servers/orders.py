@@ -9,7 +9,7 @@ from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.db import Database
 from ctrl_alt_play.panel.errors import Conflict, NodeRefused
 from ctrl_alt_play.panel.gateway.base import COMMAND_TIMEOUT_S, Gateway
-from ctrl_alt_play.panel.models import Hold, Operation, OperationKind, OperationState, Server
+from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState, Server
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.outcomes import Failure
 from ctrl_alt_play.panel.security import Actor
@@ -17,7 +17,7 @@ from ctrl_alt_play.panel.servers import service
 from ctrl_alt_play.panel.servers.schemas import ConsoleCommand, NewServer, StopRequest
 from ctrl_alt_play.protocol.contents import Action, DeletePayload, Nothing, ServerCommand, StopPayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.specification import Model, Specification
+from ctrl_alt_play.protocol.specification import Hold, Model, Specification
 
 ACTIONS = {
     OperationKind.CREATE: Action.CREATE_SERVER,

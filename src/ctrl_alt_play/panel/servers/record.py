@@ -6,12 +6,13 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ctrl_alt_play.panel.models import Desired, Operation, OperationKind, OperationState, Server
+from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState, Server
 from ctrl_alt_play.panel.operations import outcomes
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.servers import service
 from ctrl_alt_play.panel.servers.observation import Observation, as_stored
 from ctrl_alt_play.protocol.contents import Outcome, ServerState
+from ctrl_alt_play.protocol.specification import Desired
 
 _FRESH = (ServerState.CREATED, ServerState.STARTING, ServerState.RUNNING)
 """What became of it before does not matter any more."""

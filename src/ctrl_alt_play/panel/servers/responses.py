@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.gateway.base import fault_of
-from ctrl_alt_play.panel.models import Desired, Operation, OperationKind, OperationState, Server
+from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState, Server
 from ctrl_alt_play.panel.operations import outcomes
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.servers import service
@@ -15,6 +15,7 @@ from ctrl_alt_play.panel.servers.record import record, record_after_absence
 from ctrl_alt_play.protocol.contents import ServerState, StatusReport
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import Response
+from ctrl_alt_play.protocol.specification import Desired
 
 _ABSENT = (ErrorCode.CONTAINER_NOT_FOUND, ErrorCode.SERVER_NOT_FOUND)
 _DESIRES = {

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from ctrl_alt_play.panel.models import Desired, Hold, OperationKind, OperationState
+from ctrl_alt_play.panel.models import OperationKind, OperationState
 from ctrl_alt_play.panel.servers.observation import Figures
 from ctrl_alt_play.panel.servers.status import Status
 from ctrl_alt_play.protocol.contents import LinePayload, ServerState, StopPayload
-from ctrl_alt_play.protocol.specification import Limits, Port, Specification, StopRule
+from ctrl_alt_play.protocol.specification import Desired, Hold, Limits, Port, Specification, StopRule
 
 ServerName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
 
@@ -32,7 +32,9 @@ class NewServer(Specification):
         return ports
 
     def specification(self) -> Specification:
-        return Specification.model_validate(self.model_dump(include=set(Specification.model_fields)))
+        return Specification.model_validate(
+            self.model_dump(include=set(Specification.model_fields) - {"hold", "revision"})
+        )
 
 
 class StopRequest(StopPayload):

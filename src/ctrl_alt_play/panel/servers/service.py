@@ -9,12 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.accounts import service as accounts
 from ctrl_alt_play.panel.errors import Conflict, FieldProblem, Invalid, NotFound
-from ctrl_alt_play.panel.models import Allocation, Desired, Hold, Node, Server
+from ctrl_alt_play.panel.models import Allocation, Node, Server
 from ctrl_alt_play.panel.paging import read_cursor
 from ctrl_alt_play.panel.security import Actor
 from ctrl_alt_play.panel.servers.schemas import NewServer
 from ctrl_alt_play.protocol.contents import ServerState
-from ctrl_alt_play.protocol.specification import Port
+from ctrl_alt_play.protocol.specification import Desired, Hold, Port
 
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - what a port on all addresses is called
 
@@ -76,7 +76,7 @@ async def add(session: AsyncSession, actor: Actor, new: NewServer, now: datetime
         name=new.name,
         node_id=node.id,
         owner_id=owner_id,
-        specification=new.specification().model_dump(mode="json"),
+        specification=new.specification().model_dump(mode="json", exclude={"hold", "revision"}),
         desired=Desired.OFF,
         observed=ServerState.ABSENT,
         observed_at=now,

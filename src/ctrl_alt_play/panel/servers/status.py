@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ctrl_alt_play.panel.models import Hold, OperationKind, OperationState
+from ctrl_alt_play.panel.models import OperationKind, OperationState
 from ctrl_alt_play.protocol.contents import ServerState
+from ctrl_alt_play.protocol.specification import Hold
 
 
 class Status(StrEnum):

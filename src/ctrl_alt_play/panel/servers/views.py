@@ -6,13 +6,14 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ctrl_alt_play.panel.models import Hold, Node, Operation, OperationKind, OperationState, Server
+from ctrl_alt_play.panel.models import Node, Operation, OperationKind, OperationState, Server
 from ctrl_alt_play.panel.nodes import service as nodes
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.servers import status
 from ctrl_alt_play.panel.servers.observation import Figures
 from ctrl_alt_play.panel.servers.schemas import CurrentOperation, ServerStatusView, ServerView
 from ctrl_alt_play.protocol.contents import ServerState
+from ctrl_alt_play.protocol.specification import Hold
 
 
 async def views(session: AsyncSession, servers: Sequence[Server]) -> list[ServerView]:

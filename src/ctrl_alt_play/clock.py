@@ -25,3 +25,13 @@ class SystemClock:
 
     def utc(self) -> datetime:
         return datetime.now(UTC)
+
+
+def at_seconds(seconds: float) -> datetime:
+    """Seconds since 1970 as an aware time in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def spoken(time: datetime) -> str:
+    """A time as sentences for people have it."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

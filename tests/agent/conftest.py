@@ -7,13 +7,13 @@ import pytest
 from tests.fakes.engine import FakeEngine
 from tests.fakes.household import Household, household
 
-from ctrl_alt_play.agent.servers import fleet, server
+from ctrl_alt_play.agent.servers import fleet, game
 
 
 @pytest.fixture(autouse=True)
 def _the_engine_is_asked_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet, "ENGINE_RETRY_S", 0.01)
-    monkeypatch.setattr(server, "KILL_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(game, "KILL_TIMEOUT_S", 0.1)
 
 
 @pytest.fixture

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from ctrl_alt_play.agent.config import ConfigError, is_loopback, load_config
+from ctrl_alt_play.agent.config import is_loopback, load_config
+from ctrl_alt_play.errors import StartupError
 
 SECRET = "0123456789abcdef"
 NAMES = (
     "PANEL_URL", "NODE_ID", "AGENT_SECRET", "PANEL_CA_FILE", "HEALTH_HOST", "HEALTH_PORT", "DOCKER_HOST", "CTRL_ALT_PLAY_DATA",
-    "LOG_LEVEL", "LOG_FORMAT",
+    "LOG_LEVEL", "LOG_FORMAT", "LOG_FILE", "LOG_FILE_MAX_BYTES", "LOG_FILES_KEPT",
 )  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def test_an_agent_that_is_told_nothing_finds_a_panel_on_its_machine() -> None:
 
 
 def test_the_environment_wins_over_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file.write_text('node_id = "from-file"\nhealth_port = 9000\nunknown = 1\n')
+    file.write_text('node_id = "from-file"\nhealth_port = 9000\n')
     monkeypatch.setenv("NODE_ID", "from-environment")
     config = load_config()
     assert (config.node_id, config.health_port) == ("from-environment", 9000)
@@ -65,7 +66,7 @@ def test_a_default_or_short_secret_is_refused_for_a_panel_elsewhere(
 ) -> None:
     monkeypatch.setenv("PANEL_URL", f"ws://{host}:8080")
     monkeypatch.setenv("AGENT_SECRET", secret)
-    with pytest.raises(ConfigError, match="enrol this node at the panel"):
+    with pytest.raises(StartupError, match="enrol this node at the panel"):
         load_config()
 
 
@@ -102,7 +103,7 @@ def test_a_secret_from_a_file_with_a_line_break_at_its_end_is_taken(monkeypatch:
 )
 def test_a_bad_setting_is_named(name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(StartupError) as refused:
         load_config()
     assert said in str(refused.value)
     assert value == "" or name != "AGENT_SECRET" or value not in str(refused.value)
@@ -111,17 +112,35 @@ def test_a_bad_setting_is_named(name: str, value: str, said: str, monkeypatch: p
 def test_every_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NODE_ID", "two words")
     monkeypatch.setenv("HEALTH_PORT", "many")
-    with pytest.raises(ConfigError, match=r"NODE_ID: .*; HEALTH_PORT: "):
+    with pytest.raises(StartupError, match=r"NODE_ID: .*; HEALTH_PORT: "):
         load_config()
 
 
 def test_a_file_that_cannot_be_read_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text("node_id = ")
-    with pytest.raises(ConfigError, match=r"agent\.toml cannot be read"):
+    with pytest.raises(StartupError, match=r"agent\.toml cannot be read"):
         load_config()
     monkeypatch.setenv("CTRL_ALT_PLAY_AGENT_CONFIG", "/nowhere/agent.toml")
-    with pytest.raises(ConfigError, match=r"/nowhere/agent\.toml is not there"):
+    with pytest.raises(StartupError, match=r"/nowhere/agent\.toml cannot be read"):
         load_config()
+
+
+def test_a_name_that_is_no_setting_is_refused_for_it_may_be_a_slip(file: Path) -> None:
+    file.write_text('agent_secrt = "abc"')
+    with pytest.raises(StartupError, match=r"holds agent_secrt, which is no setting; settings are agent_secret, "):
+        load_config()
+
+
+@pytest.mark.parametrize("name", ["ctrl_alt_play_data", "data_folder"])
+def test_the_data_folder_has_two_names_in_a_file(file: Path, tmp_path: Path, name: str) -> None:
+    file.write_text(f'{name} = "{tmp_path}/elsewhere"')
+    assert load_config().folder == tmp_path / "elsewhere" / "agent"
+
+
+def test_a_file_given_by_hand_is_read_instead(tmp_path: Path) -> None:
+    file = tmp_path / "other.toml"
+    file.write_text('node_id = "other"')
+    assert load_config(file).node_id == "other"
 
 
 def test_a_relative_data_folder_is_made_absolute_for_docker_mounts(

@@ -16,6 +16,7 @@ from tests.foreign.panel import Agent, ForeignPanel, Refusal
 from ctrl_alt_play.agent import link as links
 from ctrl_alt_play.agent.config import AgentConfig
 from ctrl_alt_play.agent.health import Health
+from ctrl_alt_play.agent.journal import Journal
 from ctrl_alt_play.agent.link import FIRST_DELAY_S, LONGEST_DELAY_S, REFUSED_DELAY_S, STABLE_AFTER_S, Backoff, Link
 from ctrl_alt_play.agent.metrics import Metrics
 from ctrl_alt_play.agent.outbox import Outbox
@@ -82,10 +83,17 @@ async def panel() -> AsyncIterator[ForeignPanel]:
 @pytest.fixture
 async def station(panel: ForeignPanel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Station]:
     monkeypatch.setattr(links, "FIRST_DELAY_S", 0.01)
+    monkeypatch.setattr(links, "WELCOME_WAIT_S", 0.05)
     clock, metrics = SystemClock(), Metrics()
-    outbox = Outbox(clock, metrics.dropped_lines.inc)
-    home = Household(tmp_path, FakeEngine(), outbox)  # type: ignore[arg-type]  # the real one tells the panel
+    boxes: list[Outbox] = []
+
+    def make_outbox(journal: Journal) -> Outbox:
+        boxes.append(Outbox(clock, journal, metrics.dropped_lines.inc))
+        return boxes[0]
+
+    home = Household(tmp_path, FakeEngine(), make_outbox)
     await home.begin()
+    outbox = boxes[0]
     config = AgentConfig(panel_url=panel.url, node_id="node-1", agent_secret=SecretStr(SECRET), health_port=0)
     link = Link(config, home.node, home.fleet, outbox, metrics)
     health = Health(config, home.fleet, link.connection, metrics, clock)
@@ -160,6 +168,31 @@ async def test_an_agent_waits_as_long_as_a_busy_panel_asks_for(
     assert station.link._refused(refusal()) == 0
 
 
+async def test_new_settings_end_the_connection_and_the_next_is_made_with_them(station: Station) -> None:
+    agent = await station.panel.agent()
+    async with ForeignPanel("another-secret-altogether") as other:
+        config = AgentConfig(
+            panel_url=other.url, node_id="node-1", agent_secret=SecretStr("another-secret-altogether"), health_port=0
+        )
+        station.link.reconfigure(config)
+        await agent.closed.wait()
+        await (await other.agent()).expect(type="system_info")
+        assert other.attempts[0].headers["authorization"] == "Bearer another-secret-altogether"
+
+
+async def test_an_agent_that_waits_after_a_refusal_tries_new_settings_at_once(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = await station.panel.agent()
+    station.panel.refusal = Refusal(401)
+    await agent.close()
+    await until(lambda: station.panel.attempts[-1].status == 401)
+    station.panel.refusal = None
+    config = AgentConfig(panel_url=station.panel.url, node_id="node-1", agent_secret=SecretStr(SECRET), health_port=0)
+    station.link.reconfigure(config)
+    await station.panel.agent(1)
+
+
 async def test_a_panel_that_accepts_and_closes_is_not_stormed(
     station: Station, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,7 +245,7 @@ async def test_an_action_is_accepted_whole_when_the_connection_breaks_in_the_mid
     again = await station.panel.agent(1)
     release.set()
     await again.expect(type="event", data={"serverId": "one", "currentStatus": "running"})
-    await until(lambda: not station.home.server()._waiting)
+    await until(lambda: station.home.server().inbox.is_empty)
 
 
 async def test_a_thousand_questions_do_not_keep_an_action_waiting(station: Station) -> None:
@@ -246,7 +279,7 @@ async def test_files_are_written_and_read_over_the_link(station: Station) -> Non
 async def test_a_file_too_large_for_a_frame_once_escaped_is_refused_and_the_connection_stays(station: Station) -> None:
     agent = await station.panel.agent()
     await created(agent)
-    (station.home.server().folder / "quotes").write_text('"' * 512 * 1024)
+    (station.home.server().game.folder / "quotes").write_text('"' * 512 * 1024)
     await agent.send({"type": "file_read", "messageId": "r", "data": {"serverId": "one", "path": "quotes"}})
     await agent.expect(type="error", messageId="r", data={"code": "INVALID_PAYLOAD"})
     assert not agent.closed.is_set()

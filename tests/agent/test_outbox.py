@@ -1,28 +1,42 @@
-"""What waits for the panel: facts in order and first, output when there is room, and nothing without a bound."""
+"""What goes to the panel: answers, durable events as the journal has them, output when there is room; nothing without a bound."""
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from tests.fakes.clock import NOON, HeldClock
 
-from ctrl_alt_play.agent.outbox import MESSAGE_CHARS, MOST_FACTS, MOST_OUTPUT_CHARS, OUTPUT_EVERY_S, Outbox
+from ctrl_alt_play.agent import outbox
+from ctrl_alt_play.agent.journal import Journal
+from ctrl_alt_play.agent.outbox import MOST_ANSWERS, MOST_UNACKED, PROGRESS_EVERY_S, Outbox
+from ctrl_alt_play.agent.output import MESSAGE_CHARS, MOST_OUTPUT_CHARS, OUTPUT_EVERY_S
+from ctrl_alt_play.agent.records import Entry, News
 from ctrl_alt_play.agent.servers.fleet import operation_of
 from ctrl_alt_play.protocol.contents import Action, Nothing, Outcome, ServerState, StatusChanged
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import encode
+from ctrl_alt_play.protocol.part2 import CommandCompleted, OperationProgress
 
 
 class Sent:
     """An outbox, and all that comes out of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Journal) -> None:
         self.clock = HeldClock()
         self.dropped = 0
-        self.box = Outbox(self.clock, self._drop)
+        self.journal = journal
+        self.box = Outbox(self.clock, journal, self._drop)
 
     def _drop(self, lines: int) -> None:
         self.dropped += lines
+
+    async def tell(self, *contents: StatusChanged | CommandCompleted, is_for_part1: bool = True) -> None:
+        """Durable events, as a server tells them."""
+        kinds = {StatusChanged: "server_status_changed", CommandCompleted: "command_completed"}
+        news = (News(kinds[type(each)], "one", each, NOON, is_for_part1) for each in contents)
+        await self.journal.put(Entry(news=tuple(news)))
 
     async def next(self) -> dict[str, object]:
         async with asyncio.timeout(2):
@@ -35,7 +49,7 @@ class Sent:
         found = []
         try:
             while True:
-                async with asyncio.timeout(0.02):
+                async with asyncio.timeout(0.05):
                     message = await self.box.next()
                 found.append(json.loads(message if isinstance(message, str) else encode(message, NOON)))
         except TimeoutError:
@@ -43,36 +57,57 @@ class Sent:
 
 
 @pytest.fixture
-def sent() -> Sent:
-    return Sent()
+async def sent(tmp_path: Path) -> AsyncIterator[Sent]:
+    journal = await Journal.open(tmp_path / "journal.db")
+    yield Sent(journal)
+    await journal.close()
 
 
 def change(server_id: str = "one", word: str = "running") -> StatusChanged:
-    return StatusChanged(server_id=server_id, previous_status="stopped", current_status=word)
+    return StatusChanged(
+        server_id=server_id, previous_status="stopped", current_status=word, desired="on", command_id="c"
+    )
 
 
-async def test_a_change_is_told_as_an_event_and_as_a_legacy_status(sent: Sent) -> None:
+COMPLETED = CommandCompleted(command_id="c", action="start_server", server_id="one", success=True)
+
+
+async def test_a_change_is_told_to_part_1_as_an_event_and_as_a_legacy_status_and_in_its_own_words(sent: Sent) -> None:
     sent.box.open()
-    sent.box.changed(change())
+    sent.box.speak_part1(is_firm=True)
+    await sent.tell(change())
+    await sent.tell(COMPLETED, change(word="starting"), is_for_part1=False)
     event, legacy = await sent.all()
     assert (event["type"], event["event"]) == ("event", "server_status_changed")
+    assert event["data"] == {"serverId": "one", "previousStatus": "stopped", "currentStatus": "running"}
+    assert "seq" not in event
     assert legacy["type"] == "server_status"
     assert legacy["data"] == {"serverId": "one", "status": "running"}
 
 
-async def test_facts_go_in_order_and_before_output(sent: Sent) -> None:
+async def test_answers_of_part_1_come_after_the_news_that_were_told_before_them_and_output_comes_last(
+    sent: Sent,
+) -> None:
     sent.box.open('{"type":"first"}')
     sent.box.line("one", "stdout", "output")
     sent.clock.advance(1)
+    await sent.tell(change())
     sent.box.answer('{"type":"answer"}')
-    sent.box.changed(change())
+    sent.box.speak_part1(is_firm=True)
     assert [frame["type"] for frame in await sent.all()] == [
         "first",
-        "answer",
         "event",
         "server_status",
+        "answer",
         "server_output",
     ]
+
+
+async def test_before_it_is_known_what_the_panel_speaks_it_gets_its_answers_only(sent: Sent) -> None:
+    await sent.tell(change())
+    sent.box.open('{"type":"system_info"}')
+    sent.box.answer('{"type":"answer"}')
+    assert [frame["type"] for frame in await sent.all()] == ["system_info", "answer"]
 
 
 async def test_while_the_panel_is_away_facts_are_kept_and_answers_are_not(sent: Sent) -> None:
@@ -80,34 +115,101 @@ async def test_while_the_panel_is_away_facts_are_kept_and_answers_are_not(sent: 
     sent.box.answer('{"type":"too late"}')
     sent.box.close()
     sent.box.answer('{"type":"nobody waits"}')
-    sent.box.changed(change())
+    await sent.tell(change())
     sent.box.open('{"type":"system_info"}')
+    sent.box.speak_part1(is_firm=True)
     assert [frame["type"] for frame in await sent.all()] == ["system_info", "event", "server_status"]
 
 
-async def test_while_the_panel_is_away_the_newest_facts_are_kept(sent: Sent) -> None:
-    for number in range(MOST_FACTS):
-        sent.box.changed(change(f"s{number}"))
+async def test_what_part_1_was_sent_is_forgotten_once_it_is_certain_that_it_is_part_1(sent: Sent) -> None:
+    await sent.tell(change())
+    sent.box.open()
+    sent.box.speak_part1(is_firm=False)
+    assert len(await sent.all()) == 2
+    await sent.journal.put(Entry())
+    assert len(await sent.journal.events_after(0, 10)) == 1
+    sent.box.close()
+    sent.box.open()
+    sent.box.speak_part1(is_firm=True)
+    assert len(await sent.all()) == 2
+    await sent.journal.put(Entry())
+    assert await sent.journal.events_after(0, 10) == []
+
+
+async def test_part_2_gets_every_event_in_order_from_where_it_left_off(sent: Sent) -> None:
+    await sent.tell(change(), COMPLETED)
+    await sent.tell(change(word="starting"), is_for_part1=False)
     sent.box.open('{"type":"system_info"}')
+    sent.box.speak_part2(1, '{"type":"state_snapshot"}')
+    first, snapshot, completed, starting = await sent.all()
+    assert (first["type"], snapshot["type"]) == ("system_info", "state_snapshot")
+    assert (completed["event"], completed["seq"]) == ("command_completed", 2)
+    assert (starting["seq"], starting["data"]["desired"]) == (3, "on")  # type: ignore[index]
+    assert "missing" not in completed
+
+
+async def test_what_a_panel_of_part_2_has_not_acknowledged_it_is_told_again(sent: Sent) -> None:
+    await sent.tell(change(), change(), change())
+    for acked, told in ((0, [1, 2, 3]), (2, [3]), (3, [])):
+        sent.box.open()
+        sent.box.speak_part2(acked)
+        assert [frame["seq"] for frame in await sent.all()] == told
+        sent.box.close()
+
+
+async def test_the_gap_that_a_full_spool_leaves_is_told(sent: Sent) -> None:
+    await sent.tell(*[change() for _ in range(9)])
+    sent.journal.ack(5)
+    await sent.journal.put(Entry())
+    sent.box.open()
+    sent.box.speak_part2(2)
     frames = await sent.all()
-    assert len(frames) <= MOST_FACTS
-    assert frames[0]["type"] == "system_info"
-    assert frames[-1]["data"] == {"serverId": f"s{MOST_FACTS - 1}", "status": "running"}
+    assert [(frame["seq"], frame.get("missing")) for frame in frames] == [(6, 3), (7, None), (8, None), (9, None)]
+
+
+async def test_a_panel_that_acknowledges_nothing_is_sent_no_more_than_so_much(sent: Sent) -> None:
+    await sent.tell(*[change() for _ in range(2 * MOST_UNACKED)])
+    sent.box.open()
+    sent.box.speak_part2(0)
+    first = await sent.all()
+    assert len(first) < MOST_UNACKED + outbox.EVENTS_AT_ONCE
+    sent.box.answer('{"type":"answer"}')
+    assert [frame["type"] for frame in await sent.all()] == ["answer"]
+    sent.box.ack(len(first))
+    assert (await sent.next())["seq"] == len(first) + 1
+
+
+async def test_progress_is_the_newest_of_each_command_and_not_too_often(sent: Sent) -> None:
+    sent.box.open()
+    sent.box.speak_part2(0)
+    for percent in range(10):
+        sent.box.progress(OperationProgress(command_id="c", phase="image", percent=percent))
+    assert [frame["data"]["percent"] for frame in await sent.all()] == [9]  # type: ignore[index]
+    sent.box.progress(OperationProgress(command_id="c", phase="container"))
+    assert await sent.all() == []
+    sent.clock.advance(PROGRESS_EVERY_S)
+    (frame,) = await sent.all()
+    assert (frame["event"], frame["data"]) == (
+        "operation_progress",
+        {"commandId": "c", "phase": "container", "message": ""},
+    )
+    assert "seq" not in frame
 
 
 async def test_a_panel_that_reads_too_slowly_is_connected_anew(sent: Sent) -> None:
     sent.box.open()
-    for _ in range(MOST_FACTS // 2 + 1):
-        sent.box.changed(change())
+    for _ in range(MOST_ANSWERS + 1):
+        sent.box.answer('{"type":"answer"}')
     with pytest.raises(TimeoutError, match="does not keep up"):
         await sent.box.next()
     sent.box.close()
-    sent.box.open()
-    assert (await sent.next())["type"] in {"event", "server_status"}
+    sent.box.open('{"type":"system_info"}')
+    assert (await sent.next())["type"] == "system_info"
 
 
 async def test_lines_are_gathered_and_sent_at_most_so_often(sent: Sent) -> None:
     sent.box.open()
+    sent.box.speak_part1(is_firm=True)
     for number in range(3):
         sent.box.line("one", "stdout", f"line {number}")
     assert await sent.all() == []
@@ -118,6 +220,7 @@ async def test_lines_are_gathered_and_sent_at_most_so_often(sent: Sent) -> None:
 
 async def test_streams_and_servers_are_told_apart_and_order_is_kept(sent: Sent) -> None:
     sent.box.open()
+    sent.box.speak_part1(is_firm=True)
     for server_id, stream, text in [
         ("one", "stdout", "a"),
         ("one", "stderr", "b"),
@@ -139,6 +242,7 @@ async def test_streams_and_servers_are_told_apart_and_order_is_kept(sent: Sent) 
 
 async def test_too_much_output_loses_the_oldest_and_says_how_much(sent: Sent) -> None:
     sent.box.open()
+    sent.box.speak_part1(is_firm=True)
     for number in range(2000):
         sent.box.line("one", "stdout", f"{number:04} {'x' * 95}")
     assert sent.dropped > 0
@@ -156,6 +260,7 @@ async def test_too_much_output_loses_the_oldest_and_says_how_much(sent: Sent) ->
 
 async def test_one_servers_flood_holds_up_nobody_elses_line(sent: Sent) -> None:
     sent.box.open()
+    sent.box.speak_part1(is_firm=True)
     for _ in range(1000):
         sent.box.line("loud", "stdout", "x" * 1000)
     sent.box.line("quiet", "stdout", "hello")
@@ -165,6 +270,7 @@ async def test_one_servers_flood_holds_up_nobody_elses_line(sent: Sent) -> None:
 
 async def test_only_a_legacy_message_is_answered_when_its_work_is_over(sent: Sent) -> None:
     sent.box.open()
+    sent.box.speak_part1(is_firm=True)
     sent.box.ended(operation_of(Action.START_SERVER, "one", Nothing(), "c1", None), ServerState.RUNNING, None)
     assert await sent.all() == []
     legacy = operation_of(Action.START_SERVER, "one", Nothing(), None, "m1")

@@ -1,12 +1,14 @@
 """An agent that was killed carries on, and harms no game by it."""
 
 import asyncio
+import sqlite3
 
 import pytest
 from tests.fakes.engine import Game
 from tests.fakes.household import Household
 from tests.fakes.until import until
 
+from ctrl_alt_play.agent import spool
 from ctrl_alt_play.protocol.contents import Action, Outcome, ServerState, StopPayload
 
 CREATE, START, STOP = Action.CREATE_SERVER, Action.START_SERVER, Action.STOP_SERVER
@@ -22,7 +24,7 @@ async def test_an_agent_takes_up_its_running_games_and_their_consoles(home: Hous
     assert again.state is ServerState.RUNNING
     assert again.container is not None
     assert again.container.pid == pid
-    assert again.console.is_open
+    assert again.game.console.is_open
     assert home.engine.made("one") == ["create", "start"]
 
 
@@ -125,20 +127,23 @@ async def test_a_deletion_cut_off_is_completed_and_told(home: Household) -> None
     assert await home.journal.servers() == []
 
 
-async def test_a_deletion_that_was_done_but_not_told_is_told(home: Household) -> None:
+async def test_a_deletion_that_was_done_but_not_told_is_told(home: Household, monkeypatch: pytest.MonkeyPatch) -> None:
     await home.running()
 
-    async def never(position: int) -> None:
-        await asyncio.Event().wait()
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
 
-    home.journal.end_operation = never  # type: ignore[method-assign]
     delete = await home.ask(DELETE)
-    await until(lambda: not home.fleet.servers)
+    monkeypatch.setattr(spool, "write", full)
+    await until(lambda: not home.engine.boxes)
+    await until(lambda: home.teller.words("one")[-1] == "deleted")
     await home.kill()
+    monkeypatch.undo()
+    home.teller.endings.clear()
     home.teller.changes.clear()
     await home.begin()
     assert (await home.done(delete)).state is Outcome.DELETED
-    assert home.teller.words("one") == ["deleted"]
+    assert home.teller.words("one")[-1:] == ["deleted"]
 
 
 async def test_what_waited_is_done_in_its_order(home: Household) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from tests.fakes.engine import Game
 from tests.fakes.household import SPECIFICATION, Household, household
 from tests.fakes.until import until
 
+from ctrl_alt_play.agent import journal, spool
 from ctrl_alt_play.agent.engine.base import ContainerState
 from ctrl_alt_play.agent.servers import files
+from ctrl_alt_play.agent.servers.fleet import operation_of
 from ctrl_alt_play.protocol.contents import Action, DeletePayload, LinePayload, Outcome, ServerState, StopPayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import Port, Specification, StopRule
@@ -19,6 +22,11 @@ from ctrl_alt_play.protocol.specification import Port, Specification, StopRule
 CREATE, START, STOP = Action.CREATE_SERVER, Action.START_SERVER, Action.STOP_SERVER
 RESTART, KILL, DELETE = Action.RESTART_SERVER, Action.KILL_SERVER, Action.DELETE_SERVER
 STUBBORN = Game(exit_codes={})
+
+
+async def say(home: Household, server_id: str, line: str) -> None:
+    payload = LinePayload(line=line)
+    await home.fleet.send_line(operation_of(Action.SEND_COMMAND, server_id, payload, None, None), payload)
 
 
 async def test_a_server_lives_and_each_change_is_told_once(home: Household) -> None:
@@ -111,7 +119,7 @@ async def test_a_stop_follows_the_servers_own_rule_when_it_is_told_nothing(home:
 
 async def test_a_stop_by_console_falls_back_on_the_signal_when_the_console_is_closed(home: Household) -> None:
     server = await home.running(specification=SPECIFICATION.model_copy(update={"stop": StopRule(command="quit")}))
-    await server.console.close()
+    await server.game.console.close()
     assert (await home.do(STOP)).state is ServerState.STOPPED
     assert home.engine.made("one")[-1] == "signal SIGTERM"
 
@@ -259,6 +267,7 @@ async def test_a_start_that_fails_makes_no_crash_of_a_stopped_server(home: House
 
 async def test_a_container_that_was_taken_away_is_made_anew_by_a_start(home: Household) -> None:
     await home.running()
+    await home.do(STOP)
     await home.engine.remove("one")
     await until(lambda: home.server().state is ServerState.ABSENT)
     assert (await home.do(START)).state is ServerState.RUNNING
@@ -337,9 +346,9 @@ async def test_a_deletion_keeps_the_data_when_told_to(home: Household, tmp_path:
 async def test_data_that_was_kept_belongs_to_the_servers_user_of_today(tmp_path: Path) -> None:
     async with household(tmp_path, owns_folders=True) as home:
         await home.do(CREATE)
-        world = home.server().folder / "saves" / "world"
-        files.write_text(home.server().folder, "saves/world", "kept", *[home.server().record.uid] * 2)
-        (home.server().folder / "link").symlink_to("/etc/passwd")
+        world = home.server().game.folder / "saves" / "world"
+        files.write_text(home.server().game.folder, "saves/world", "kept", *[home.server().record.uid] * 2)
+        (home.server().game.folder / "link").symlink_to("/etc/passwd")
         await home.do(DELETE, payload=DeletePayload(keep_data=True))
         await home.do(CREATE, "two")
         await home.do(CREATE, "one")
@@ -367,16 +376,24 @@ async def test_what_waits_behind_a_deletion_is_told(home: Household) -> None:
     assert (await home.done(start)).fault is None
 
 
-async def test_the_journal_failing_breaks_neither_the_server_nor_the_agent(home: Household) -> None:
+async def test_the_journal_failing_breaks_neither_the_server_nor_the_agent(
+    home: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await home.running()
+    stop = await home.ask(STOP)
 
-    async def full(position: int) -> None:
-        raise OSError(28, "No space left on device")
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
 
-    home.journal.end_operation = full  # type: ignore[method-assign]
-    await home.do(STOP)
-    await home.do(START)
-    assert home.server().state is ServerState.RUNNING
+    monkeypatch.setattr(spool, "write", full)
+    monkeypatch.setattr(journal, "PATIENCE_S", 0.01)
+    assert (await home.done(stop)).fault is None
+    assert home.server().state is ServerState.STOPPED
+    with pytest.raises(Fault, match="journal cannot be written"):
+        await home.do(START)
+    monkeypatch.undo()
+    await until(lambda: not home.journal.is_stuck)
+    assert (await home.do(START)).state is ServerState.RUNNING
 
 
 # The engine goes away
@@ -391,8 +408,9 @@ async def test_an_engine_lost_makes_servers_unknown_and_its_return_makes_them_tr
     home.engine.end_game("two", 1)
     home.engine.come_back()
     await until(lambda: home.server("one").state is ServerState.RUNNING)
-    await until(lambda: home.server("two").state is ServerState.CRASHED)
+    await until(lambda: home.server("two").state is ServerState.RUNNING)
     assert home.teller.words("one") == ["created", "running", "unknown", "running"]
+    assert home.teller.words("two") == ["created", "running", "unknown", "crashed", "running"]
 
 
 async def test_the_console_is_taken_up_again_after_the_engines_return(home: Household) -> None:
@@ -400,8 +418,8 @@ async def test_the_console_is_taken_up_again_after_the_engines_return(home: Hous
     home.engine.go_away()
     await until(lambda: home.server().state is ServerState.UNKNOWN)
     home.engine.come_back()
-    await until(lambda: home.server().state is ServerState.RUNNING and home.server().console.is_open)
-    await home.fleet.send_line("one", LinePayload(line="status"))
+    await until(lambda: home.server().state is ServerState.RUNNING and home.server().game.console.is_open)
+    await say(home, "one", "status")
     await until(lambda: "map: oa_dm1" in home.teller.texts("one"))
 
 
@@ -476,11 +494,10 @@ async def test_a_line_for_a_game_that_does_not_read_is_refused_in_time_and_delay
     home.engine.images.add("reader")
     await home.running("deaf")
     await home.running("other", Specification(image="reader"))
-    line = LinePayload(line="x" * 8000)
 
     async def send() -> ErrorCode | None:
         try:
-            await home.fleet.send_line("deaf", line)
+            await say(home, "deaf", "x" * 8000)
         except Fault as fault:
             return fault.code
         return None
@@ -489,12 +506,12 @@ async def test_a_line_for_a_game_that_does_not_read_is_refused_in_time_and_delay
     results = await asyncio.gather(*(send() for _ in range(300)))
     assert asyncio.get_running_loop().time() - began < 1
     assert {ErrorCode.TIMEOUT, ErrorCode.INSUFFICIENT_RESOURCES} <= set(results)
-    await home.fleet.send_line("other", LinePayload(line="status"))
+    await say(home, "other", "status")
 
 
 async def test_a_line_for_nobody_is_refused(home: Household) -> None:
     with pytest.raises(Fault, match="No server"):
-        await home.fleet.send_line("nobody", LinePayload(line="status"))
+        await say(home, "nobody", "status")
     await home.do(CREATE)
     with pytest.raises(Fault, match="not running"):
-        await home.fleet.send_line("one", LinePayload(line="status"))
+        await say(home, "one", "status")

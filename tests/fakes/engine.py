@@ -19,6 +19,7 @@ from ctrl_alt_play.agent.engine.base import (
     Plan,
     Sample,
 )
+from ctrl_alt_play.agent.engine.container import fingerprint
 from ctrl_alt_play.agent.engine.faults import unavailable
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 
@@ -84,6 +85,7 @@ class Box:
     exit_code: int | None = None
     oom_killed: bool = False
     error: str = ""
+    finished_at: datetime | None = None
     attachments: list["FakeAttachment"] = field(default_factory=list)
 
     def container(self) -> Container:
@@ -97,6 +99,11 @@ class Box:
             exit_code=self.exit_code if self.state is ContainerState.EXITED else None,
             oom_killed=self.oom_killed,
             error=self.error,
+            finished_at=self.finished_at if self.state is ContainerState.EXITED else None,
+            fingerprint=fingerprint(self.plan),
+            image=self.plan.specification.image,
+            uid=self.plan.uid,
+            specification=self.plan.specification,
             started_at=running.started_at if running else None,
         )
 
@@ -181,7 +188,7 @@ class FakeEngine:
         await self._arrive("info", "")
         return EngineInfo("20.10.24", {"bridge": "172.17.0.0/16"})
 
-    async def ensure_image(self, image: str) -> None:
+    async def ensure_image(self, image: str, on_progress: Callable[[str, float | None], None] | None = None) -> None:
         await self._arrive("ensure_image", "")
         if image not in self.images:
             raise Fault(ErrorCode.IMAGE_NOT_FOUND, f"The image {image} is not on this node and could not be pulled.")
@@ -331,6 +338,7 @@ class FakeEngine:
         if exit_code != 137:
             self._say(box, box.running.game.says_last)
         box.running, box.state, box.exit_code = None, ContainerState.EXITED, exit_code
+        box.finished_at = datetime.now(UTC)
         self._detach(box)
         if tell:
             self._tell(box.plan.server_id, "die")

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,38 +12,47 @@ from tests.fakes.until import until
 
 from ctrl_alt_play.agent.journal import Journal
 from ctrl_alt_play.agent.servers.fleet import Fleet, operation_of
-from ctrl_alt_play.agent.servers.node import Node
+from ctrl_alt_play.agent.servers.node import Node, Teller
 from ctrl_alt_play.agent.servers.server import Server
 from ctrl_alt_play.clock import SystemClock
 from ctrl_alt_play.protocol.contents import PAYLOADS, Action, ServerState
 from ctrl_alt_play.protocol.messages import read
-from ctrl_alt_play.protocol.specification import Model, Specification
+from ctrl_alt_play.protocol.specification import CrashPolicy, Model, Specification
 
-SPECIFICATION = Specification(image="game")
+SPECIFICATION = Specification(image="game", crash=CrashPolicy(restart=False))
 
 
 class Household:
     """`begin` and `kill` may be called again and again; engine, teller and folder stay."""
 
     def __init__(
-        self, folder: Path, engine: FakeEngine, teller: FakeTeller | None = None, *, owns_folders: bool = False
+        self,
+        folder: Path,
+        engine: FakeEngine,
+        make_teller: Callable[[Journal], Teller] | None = None,
+        *,
+        owns_folders: bool = False,
     ) -> None:
         self.engine = engine
-        self.teller = teller or FakeTeller()
+        self.teller = FakeTeller()
+        self.boot_id = "first boot"
+        self.make_teller = make_teller or (lambda _: self.teller)
         self._folder = folder
         self._owns_folders = owns_folders
         self._numbers = itertools.count(1)
 
     async def begin(self) -> None:
         self.journal = await Journal.open(self._folder / "journal.db")
+        self.journal.on_news = self.teller.hear
         self.node = Node(
             "node-1",
             self.engine,
             self.journal,
-            self.teller,
+            self.make_teller(self.journal),
             SystemClock(),
             self._folder,
             owns_folders=self._owns_folders,
+            boot_id=self.boot_id,
         )
         self.fleet = Fleet(self.node, own_uid=None)
         self._task = asyncio.create_task(self.fleet.run())
@@ -64,7 +73,7 @@ class Household:
             Fault: it was refused.
         """
         command_id = None if message_id else f"command-{next(self._numbers)}"
-        content = payload or read(PAYLOADS[action], {"image": "game"})
+        content = payload or read(PAYLOADS[action], SPECIFICATION.model_dump())
         await self.fleet.accept(operation_of(action, server_id, content, command_id, message_id))
         return command_id or ""
 

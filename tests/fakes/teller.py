@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from ctrl_alt_play.agent.journal import OperationRecord
+from ctrl_alt_play.agent.records import News, OperationRecord
 from ctrl_alt_play.protocol.contents import Outcome, ServerState, StatusChanged
 from ctrl_alt_play.protocol.errors import Fault
+from ctrl_alt_play.protocol.part2 import CommandCompleted, OperationProgress, ServerCrashed
 
 
 @dataclass(frozen=True)
@@ -16,14 +17,32 @@ class Ended:
 
 @dataclass
 class FakeTeller:
-    """`words` are the states and outcomes told of one server, in order."""
+    """`changes` are what part 1 is told; `news` is all of it, with its numbers. `words` are the states and outcomes told of one server, in order."""
 
+    news: list[tuple[int, News]] = field(default_factory=list)
     changes: list[StatusChanged] = field(default_factory=list)
+    crashes: list[ServerCrashed] = field(default_factory=list)
+    completed: list[CommandCompleted] = field(default_factory=list)
+    steps: list[OperationProgress] = field(default_factory=list)
     endings: list[Ended] = field(default_factory=list)
     lines: list[tuple[str, str, str]] = field(default_factory=list)
 
+    def hear(self, seq: int, news: News) -> None:
+        """For the journal's `on_news`."""
+        self.news.append((seq, news))
+        match news.content:
+            case StatusChanged() as change if news.is_for_part1:
+                self.changed(change)
+            case ServerCrashed() as crash:
+                self.crashes.append(crash)
+            case CommandCompleted() as completed:
+                self.completed.append(completed)
+
     def changed(self, change: StatusChanged) -> None:
         self.changes.append(change)
+
+    def progress(self, progress: OperationProgress) -> None:
+        self.steps.append(progress)
 
     def ended(self, operation: OperationRecord, state: ServerState | Outcome, fault: Fault | None) -> None:
         self.endings.append(Ended(operation, state, fault))

@@ -1,31 +1,30 @@
 """What the agent is told: by the environment, and by a TOML file, of which the environment wins."""
 
 import ipaddress
-import os
 import socket
 from pathlib import Path
+from typing import ClassVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import Field, SecretStr, field_validator, model_validator
 from yarl import URL
 
-from ctrl_alt_play.logs import LogFormat, LogLevel
-from ctrl_alt_play.paths import data_folder
+from ctrl_alt_play.errors import StartupError
+from ctrl_alt_play.settings import Settings
 
-DEFAULT_FILE = Path("/etc/ctrl-alt-play/agent.toml")
 DEFAULT_SECRET = "agent-secret"  # noqa: S105 - refused wherever it could matter
 _KNOWN_SECRETS = {DEFAULT_SECRET, "secret", "changeme", "change-me", "your-secret-here", "password"}
 SHORTEST_SECRET = 16
+LINK_SETTINGS = frozenset({"panel_url", "agent_secret", "panel_ca_file"})
+"""What the next connection to the panel can be made with, without a new start."""
+
+ConfigError = StartupError
 
 
-class ConfigError(Exception):
-    """The agent cannot run as configured; the message says what to change."""
+class AgentConfig(Settings):
+    """The agent's settings."""
 
-
-class AgentConfig(BaseSettings):
-    """Names are those of the environment, in lower case in the file."""
-
-    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+    file_variable: ClassVar[str] = "CTRL_ALT_PLAY_AGENT_CONFIG"
+    default_file: ClassVar[Path] = Path("/etc/ctrl-alt-play/agent.toml")
 
     panel_url: str = "ws://localhost:8080"
     node_id: str = Field(default_factory=socket.gethostname, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
@@ -34,26 +33,17 @@ class AgentConfig(BaseSettings):
     health_host: str = "127.0.0.1"
     health_port: int = Field(default=8081, ge=0, le=65535, description="0: any free port, told in the log")
     docker_host: str | None = None
-    ctrl_alt_play_data: Path = Field(default_factory=data_folder)
-    log_level: LogLevel = "info"
-    log_format: LogFormat = "console"
 
     @property
     def folder(self) -> Path:
         """The agent's own part of the data folder."""
-        return self.ctrl_alt_play_data / "agent"
+        return self.data / "agent"
 
     @property
     def url(self) -> URL:
         """The panel's address as a WebSocket address; the path is `/` unless one is given."""
         url = URL(self.panel_url)
         return url.with_scheme({"http": "ws", "https": "wss"}.get(url.scheme, url.scheme))
-
-    @field_validator("ctrl_alt_play_data")
-    @classmethod
-    def _stays_where_it_is(cls, value: Path) -> Path:
-        """Docker mounts only absolute paths."""
-        return value.absolute()
 
     @field_validator("docker_host")
     @classmethod
@@ -88,44 +78,14 @@ class AgentConfig(BaseSettings):
             "enrol this node at the panel and use the secret that it shows"
         )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _config_file())
 
-
-def load_config() -> AgentConfig:
+def load_config(config_file: Path | None = None) -> AgentConfig:
     """The configuration of this process.
 
     Raises:
-        ConfigError: naming every setting that is wrong.
+        StartupError: naming every setting that is wrong.
     """
-    file = _config_file()
-    if file != DEFAULT_FILE and not file.is_file():
-        raise ConfigError(f"The configuration file {file} is not there, or not readable.")
-    try:
-        return AgentConfig()
-    except ValidationError as error:
-        wrong = [
-            f"{_setting(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}" for problem in error.errors()
-        ]
-        raise ConfigError("; ".join(wrong)) from error
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"The configuration file {file} cannot be read: {error}") from error
-
-
-def _setting(place: tuple[int | str, ...]) -> str:
-    return ".".join(map(str, place)).upper() or "configuration"
-
-
-def _config_file() -> Path:
-    return Path(os.environ.get("CTRL_ALT_PLAY_AGENT_CONFIG", DEFAULT_FILE))
+    return AgentConfig.read(config_file)
 
 
 def is_loopback(host: str) -> bool:

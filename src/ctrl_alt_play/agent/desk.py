@@ -12,9 +12,11 @@ from ctrl_alt_play.agent.servers import files, status
 from ctrl_alt_play.agent.servers.fleet import Fleet, operation_of
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.system import system_info
+from ctrl_alt_play.logs import carrying
 from ctrl_alt_play.protocol.agent_session import AgentSession, Request
 from ctrl_alt_play.protocol.contents import (
     Action,
+    CancelPayload,
     FileContent,
     FileRead,
     FileWrite,
@@ -48,6 +50,8 @@ class Desk:
                 work = self._answer_status(request, session)
             case Action.SEND_COMMAND:
                 work = self._send_line(request, session)
+            case Action.CANCEL:
+                work = self._cancel(request, session)
             case LegacyRequest.FILE_READ | LegacyRequest.FILE_WRITE:
                 work = self._answer_file(request, session)
             case LegacyRequest.SYSTEM_INFO:
@@ -73,6 +77,7 @@ class Desk:
             await work
         except Fault as fault:
             code = fault.code
+            log.info("request_refused", action=request.verb, code=code)
             self._refuse(request, session, fault)
         except Exception as error:
             code = ErrorCode.INTERNAL
@@ -91,12 +96,13 @@ class Desk:
             self._outbox.answer(session.refuse(request, fault))
 
     async def _accept(self, request: Request, session: AgentSession, action: Action) -> None:
-        await self._fleet.accept(
-            operation_of(action, request.server_id, request.content, request.id, request.message_id)
-        )
-        log.info("accepted", action=action, server_id=request.server_id, command_id=request.id)
+        with carrying(command_id=request.id, server_id=request.server_id):
+            known = await self._fleet.accept(
+                operation_of(action, request.server_id, request.content, request.id, request.message_id)
+            )
+            log.info("accepted" if known is None else "accepted_before", action=action)
         if not request.is_legacy:
-            self._outbox.answer(session.accept(request))
+            self._outbox.answer(session.accept(request, known.accepted_at if known else None))
 
     async def _answer_status(self, request: Request, session: AgentSession) -> None:
         server = self._fleet.servers.get(request.server_id)
@@ -109,9 +115,19 @@ class Desk:
     async def _send_line(self, request: Request, session: AgentSession) -> None:
         if not isinstance(request.content, LinePayload):
             raise Fault(ErrorCode.INVALID_PAYLOAD, "A command needs a line.")
-        await self._fleet.send_line(request.server_id, request.content)
+        operation = operation_of(
+            Action.SEND_COMMAND, request.server_id, request.content, request.id, request.message_id
+        )
+        accepted_at = await self._fleet.send_line(operation, request.content)
         if not request.is_legacy:
-            self._outbox.answer(session.accept(request))
+            self._outbox.answer(session.accept(request, accepted_at))
+
+    async def _cancel(self, request: Request, session: AgentSession) -> None:
+        if not isinstance(request.content, CancelPayload):
+            raise Fault(ErrorCode.INVALID_PAYLOAD, "A cancellation names a command.")
+        self._fleet.cancel(request.server_id, request.content.command_id)
+        log.info("cancelled", server_id=request.server_id, command_id=request.content.command_id)
+        self._outbox.answer(session.accept(request))
 
     async def _answer_file(self, request: Request, session: AgentSession) -> None:
         server = self._fleet.find(request.server_id)
@@ -120,11 +136,11 @@ class Desk:
                 case FileWrite(path=path, content=content):
                     uid = server.record.uid
                     size = await asyncio.to_thread(
-                        files.write_text, server.folder, path, content, uid, self._node.gid_of(uid)
+                        files.write_text, server.game.folder, path, content, uid, self._node.gid_of(uid)
                     )
                     answer = FileContent(server_id=server.id, path=path, size=size)
                 case FileRead(path=path):
-                    content = await asyncio.to_thread(files.read_text, server.folder, path)
+                    content = await asyncio.to_thread(files.read_text, server.game.folder, path)
                     answer = FileContent(server_id=server.id, path=path, content=content)
                 case _:
                     raise Fault(ErrorCode.INVALID_PAYLOAD, "A file needs a path.")
@@ -136,5 +152,5 @@ class Desk:
         self._outbox.answer(frame)
 
     async def _answer_system_info(self, request: Request, session: AgentSession) -> None:
-        info = await system_info(self._node.id, self._node.engine)
+        info = await system_info(self._node)
         self._outbox.answer(session.legacy("system_info", info, request.message_id))

@@ -6,11 +6,12 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from ctrl_alt_play import __version__
-from ctrl_alt_play.agent.config import AgentConfig, ConfigError
+from ctrl_alt_play.agent.config import AgentConfig
 from ctrl_alt_play.agent.link import Connection
 from ctrl_alt_play.agent.metrics import Metrics
 from ctrl_alt_play.agent.servers.fleet import Fleet
 from ctrl_alt_play.clock import Clock
+from ctrl_alt_play.errors import StartupError
 from ctrl_alt_play.protocol.contents import ServerState
 
 
@@ -36,7 +37,7 @@ class Health:
         """Begins to serve; gives the port.
 
         Raises:
-            ConfigError: the port is taken, or may not be used.
+            StartupError: the port is taken, or may not be used.
         """
         host, port = self._config.health_host, self._config.health_port
         await self._runner.setup()
@@ -44,7 +45,7 @@ class Health:
         try:
             await site.start()
         except OSError as error:
-            raise ConfigError(
+            raise StartupError(
                 f"Health port {host}:{port} cannot be opened ({error.strerror}). Set HEALTH_PORT to a free one."
             ) from error
         return int(self._runner.addresses[0][1])

@@ -1,180 +1,207 @@
-"""What the agent must know again after it was killed: its servers' specifications, and what it had accepted and not yet done.
+"""What the agent must know again after it was killed: its servers, the commands it accepted, and what it has still to tell the panel.
 
-One SQLite file, written by one thread. A write is with the kernel before the panel is told, so that a killed agent forgets nothing; a loss of
-power may cost the last few milliseconds, but never the file.
+One SQLite file, written by one thread. A command is with the kernel before the panel is told that it was accepted, so that a killed agent forgets
+nothing; a loss of power may cost the last few milliseconds, but never the file.
 """
 
 import asyncio
-import json
+import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from ctrl_alt_play.agent.config import ConfigError
-from ctrl_alt_play.protocol.contents import PAYLOADS, Action
-from ctrl_alt_play.protocol.specification import Model, Specification
+import structlog
 
-SCHEMA_VERSION = 1
-FIRST_UID, LAST_UID = 20000, 59999
-_SCHEMA = """
-CREATE TABLE servers (
-    id TEXT PRIMARY KEY, uid INTEGER NOT NULL, specification TEXT NOT NULL, is_meant_to_stop INTEGER NOT NULL DEFAULT 1
-) STRICT;
-CREATE TABLE operations (
-    position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, server_id TEXT NOT NULL, action TEXT NOT NULL,
-    payload TEXT NOT NULL, message_id TEXT, phase TEXT
-) STRICT;
-"""
+from ctrl_alt_play.agent import spool, tables
+from ctrl_alt_play.agent.records import Entry, Known, News, OperationRecord, ServerRecord, Spooled
+from ctrl_alt_play.agent.schema import open_database
+from ctrl_alt_play.errors import StartupError
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+
+RETRY_S = 0.5
+PATIENCE_S = 0.5
+"""How long a command waits to be accepted while the journal cannot be written."""
+MOST_WAITING = 10_000
+"""Entries kept in memory while the journal cannot be written; past it the oldest are lost, and the log says so."""
+FORGET_EVERY_S = 3600.0
+log = structlog.get_logger(__name__)
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class ServerRecord:
-    """`is_meant_to_stop`: the last thing asked of it was to stop, so that an exit is no crash."""
-
-    id: str
-    uid: int
-    specification: Specification
-    is_meant_to_stop: bool
-
-
-@dataclass(frozen=True, slots=True)
-class OperationRecord:
-    """An action that was accepted. `position` names it in the journal; `phase` is a note of its own on how far it came."""
-
-    position: int
-    id: str | None
-    server_id: str
-    action: Action
-    payload: Model
-    message_id: str | None = None
-    phase: dict[str, float] = field(default_factory=dict)
-
-
 class Journal:
-    """Open one with `Journal.open`; it belongs to one agent at a time."""
+    """Open one with `Journal.open`; it belongs to one agent at a time.
 
-    def __init__(self, database: sqlite3.Connection, thread: ThreadPoolExecutor) -> None:
+    `put` never waits and never fails: what cannot be written now, for a full disk or a locked file, is kept and tried again, in order.
+    """
+
+    def __init__(self, database: sqlite3.Connection, thread: ThreadPoolExecutor, found: spool.Found) -> None:
+        self.spool_id = found.id
+        self.newest_seq = found.newest
+        """The last number given to a durable event; it may not be written yet."""
+        self.written_seq = found.newest
+        self.on_news: Callable[[int, News], None] = lambda _seq, _news: None
+        """Told of each durable event when it gets its number."""
+        self.on_written: Callable[[], None] = lambda: None
+        """Told when durable events can be read."""
         self._database = database
         self._thread = thread
+        self._acked = self._forgotten = 0
+        self._waiting: deque[tuple[Entry, int, asyncio.Future[None]]] = deque()
+        self._writing: asyncio.Task[None] | None = None
+        self.is_stuck = False
+        """Nothing can be written just now."""
+        self._forgot_at = float("-inf")
 
     @classmethod
     async def open(cls, file: Path) -> "Journal":
         """Opens or makes the file.
 
         Raises:
-            ConfigError: it cannot be written, or is of a newer version.
+            StartupError: it cannot be written, or is of a newer version.
         """
         thread = ThreadPoolExecutor(1, "journal")
+        loop = asyncio.get_running_loop()
         try:
-            database = await asyncio.get_running_loop().run_in_executor(thread, _open, file)
+            database = await loop.run_in_executor(thread, open_database, file)
+            found = await loop.run_in_executor(thread, spool.find, database)
         except (sqlite3.Error, OSError) as error:
             thread.shutdown()
-            raise ConfigError(
+            raise StartupError(
                 f"The agent's journal {file} cannot be opened: {error}. Check the disk and who owns the folder."
             ) from error
-        return cls(database, thread)
+        return cls(database, thread, found)
 
     async def servers(self) -> list[ServerRecord]:
-        query = "SELECT id, uid, specification, is_meant_to_stop FROM servers ORDER BY id"
-        rows = await self._run(lambda db: db.execute(query).fetchall())
-        return [
-            ServerRecord(id_, uid, Specification.model_validate_json(text), bool(stop)) for id_, uid, text, stop in rows
-        ]
+        return await self._run(tables.servers)
 
     async def operations(self) -> list[OperationRecord]:
         """What was accepted and has not ended, in the order of acceptance."""
-        query = "SELECT position, id, server_id, action, payload, message_id, phase FROM operations ORDER BY position"
-        rows = await self._run(lambda db: db.execute(query).fetchall())
-        return [_operation_of(*row) for row in rows]
+        return await self._run(tables.operations)
 
-    async def remove_server(self, server_id: str) -> None:
-        await self._run(lambda db: db.execute("DELETE FROM servers WHERE id = ?", (server_id,)))
+    async def outcome(self, command_id: str) -> Known | None:
+        """What became of a command, for as long as it is remembered; None when none of that id was accepted."""
+        return await self._run(lambda db: tables.outcome(db, command_id))
 
     async def accept(
-        self, operation: OperationRecord, uid: int | None = None
+        self, operation: OperationRecord, server: ServerRecord | None = None
     ) -> tuple[OperationRecord, ServerRecord | None]:
-        """Keeps an accepted action, and with a creation the new server, whole or not at all.
+        """Keeps an accepted command, and with it the new server that it makes, whole or not at all; a uid of 0 becomes the lowest free one.
 
-        A new server without a `uid` gets the lowest free one of its own.
+        Raises:
+            Fault: `INSUFFICIENT_RESOURCES`, the journal cannot be written: nothing was accepted.
+            sqlite3.IntegrityError: the command, or the server, is there already.
         """
-        payload = operation.payload.model_dump_json(by_alias=True)
-        row = (operation.id or "", operation.server_id, operation.action.value, payload, operation.message_id)
+        await self._caught_up()
+        accepted = replace(operation, accepted_at=datetime.now(UTC))
+        try:
+            return await self._run(lambda db: tables.accept(db, accepted, server))
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as error:
+            raise _unwritable(error) from error
 
-        def accept(db: sqlite3.Connection) -> tuple[int, int | None]:
-            with _transaction(db):
-                owner = None
-                if operation.action is Action.CREATE_SERVER:
-                    owner = _free_uid(db) if uid is None else uid
-                    db.execute(
-                        "INSERT INTO servers (id, uid, specification) VALUES (?, ?, ?)",
-                        (operation.server_id, owner, payload),
-                    )
-                insert = "INSERT INTO operations (id, server_id, action, payload, message_id) VALUES (?, ?, ?, ?, ?)"
-                return db.execute(insert, row).lastrowid or 0, owner
+    def put(self, entry: Entry) -> asyncio.Future[None]:
+        """Writes an entry down, after all that was put before. The future ends when it is written; nobody has to wait for it."""
+        first = self.newest_seq + 1
+        self.newest_seq += len(entry.news)
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((entry, first, written))
+        if len(self._waiting) > MOST_WAITING:
+            self._waiting.popleft()[2].cancel()
+            log.error("journal_overflow", lost=1, waiting=MOST_WAITING)
+        for seq, news in enumerate(entry.news, first):
+            self.on_news(seq, news)
+        self._write_soon()
+        return written
 
-        position, owner = await self._run(accept)
-        accepted = replace(operation, position=position)
-        if owner is None or not isinstance(operation.payload, Specification):
-            return accepted, None
-        return accepted, ServerRecord(operation.server_id, owner, operation.payload, is_meant_to_stop=True)
+    async def written(self, entry: Entry, timeout_s: float = PATIENCE_S) -> bool:
+        """Puts an entry and waits for it, but not for ever: a full disk is no reason not to stop a game. Whether it is written."""
+        done, _ = await asyncio.wait({self.put(entry)}, timeout=timeout_s)
+        return bool(done)
 
-    async def mean_to_stop(self, server_id: str, *, stop: bool) -> None:
-        await self._run(
-            lambda db: db.execute("UPDATE servers SET is_meant_to_stop = ? WHERE id = ?", (stop, server_id))
-        )
+    async def events_after(self, seq: int, limit: int) -> list[Spooled]:
+        """The durable events that follow a number, the oldest first."""
+        return await self._run(lambda db: spool.read(db, seq, limit))
 
-    async def note_phase(self, position: int, phase: dict[str, float]) -> None:
-        """Notes how far an operation came; it is given back with the operation after a restart."""
-        update = "UPDATE operations SET phase = ? WHERE position = ?"
-        await self._run(lambda db: db.execute(update, (json.dumps(phase), position)))
-
-    async def end_operation(self, position: int) -> None:
-        await self._run(lambda db: db.execute("DELETE FROM operations WHERE position = ?", (position,)))
+    def ack(self, seq: int) -> None:
+        """The panel has kept all up to here: they are forgotten."""
+        if seq > self._acked:
+            self._acked = seq
+            self.newest_seq = max(
+                self.newest_seq, seq
+            )  # a panel that knows more has known this journal before it was set back
+            self._write_soon()
 
     async def close(self) -> None:
+        """Writes what can be written, and closes the file."""
+        if (writing := self._writing) is not None:
+            await asyncio.wait({writing}, timeout=PATIENCE_S)
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
         await self._run(lambda db: db.close())
         self._thread.shutdown()
+
+    async def _caught_up(self) -> None:
+        if self.is_stuck:
+            raise _unwritable("it could not be written just now")
+        if self._writing is not None:
+            _, late = await asyncio.wait({self._writing}, timeout=PATIENCE_S)
+            if late:
+                raise _unwritable("it is being written too slowly")
+
+    def _write_soon(self) -> None:
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write(), name="journal")
+
+    async def _write(self) -> None:
+        """Writes until nothing waits any more. What is put after the last look begins anew."""
+        try:
+            await self._forget_old()
+            while self._waiting or self._acked > self._forgotten:
+                await self._write_batch()
+        finally:
+            self._writing = None
+
+    async def _write_batch(self) -> None:
+        """As many entries at once as there are."""
+        batch, acked = list(self._waiting), self._acked
+        newest = batch[-1][1] + len(batch[-1][0].news) - 1 if batch else self.written_seq
+        try:
+            await self._run(lambda db, b=batch, a=acked: spool.write(db, [(entry, seq) for entry, seq, _ in b], a))  # type: ignore[misc]
+        except sqlite3.Error as error:
+            await self._stuck(error)
+            return
+        self.is_stuck, self._forgotten = False, acked
+        for _ in batch:
+            self._waiting.popleft()
+        self.written_seq = max(self.written_seq, newest)
+        for _, _, written in batch:
+            if not written.done():
+                written.set_result(None)
+        self.on_written()
+
+    async def _stuck(self, error: sqlite3.Error) -> None:
+        if not self.is_stuck:
+            log.error("journal_not_written", reason=str(error), waiting=len(self._waiting))
+        self.is_stuck = True
+        await asyncio.sleep(RETRY_S)
+
+    async def _forget_old(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._forgot_at >= FORGET_EVERY_S:
+            self._forgot_at = now
+            with contextlib.suppress(sqlite3.Error):
+                await self._run(tables.forget_old)
 
     async def _run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._database)
 
 
-def _open(file: Path) -> sqlite3.Connection:
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-    database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000;")
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version > SCHEMA_VERSION:
-        raise sqlite3.DatabaseError(f"it was written by a newer agent (version {version}); upgrade this one")
-    if version == 0:
-        database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-    return database
-
-
-@contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")
-
-
-def _free_uid(database: sqlite3.Connection) -> int:
-    taken = {uid for (uid,) in database.execute("SELECT uid FROM servers")}
-    return next(uid for uid in range(FIRST_UID, LAST_UID + 1) if uid not in taken)
-
-
-def _operation_of(
-    position: int, id_: str, server_id: str, action: str, payload: str, message_id: str | None, phase: str | None
-) -> OperationRecord:
-    kind = Action(action)
-    content = PAYLOADS[kind].model_validate_json(payload)
-    return OperationRecord(position, id_ or None, server_id, kind, content, message_id, json.loads(phase or "{}"))
+def _unwritable(reason: object) -> Fault:
+    sentence = "The agent's journal cannot be written, so nothing can be accepted. Is the node's disk full?"
+    return Fault(ErrorCode.INSUFFICIENT_RESOURCES, sentence, str(reason))

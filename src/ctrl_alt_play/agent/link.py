@@ -3,22 +3,25 @@
 import asyncio
 import random
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import structlog
 
+from ctrl_alt_play import logs
 from ctrl_alt_play.agent.config import AgentConfig
 from ctrl_alt_play.agent.desk import Desk
 from ctrl_alt_play.agent.metrics import Metrics
-from ctrl_alt_play.agent.outbox import Outbox
+from ctrl_alt_play.agent.outbox import Outbox, Speech
 from ctrl_alt_play.agent.servers.fleet import Fleet
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.system import system_info
-from ctrl_alt_play.protocol.agent_session import AgentSession, Answers, Request
+from ctrl_alt_play.protocol.agent_session import AgentSession, Answers, Received, Request
 from ctrl_alt_play.protocol.contents import ServerStatus
-from ctrl_alt_play.protocol.messages import MAX_FRAME_BYTES
+from ctrl_alt_play.protocol.messages import INCOMPATIBLE, MAX_FRAME_BYTES
+from ctrl_alt_play.protocol.part2 import Ack, Welcome
 
 FIRST_DELAY_S, LONGEST_DELAY_S = 1.0, 60.0
 STABLE_AFTER_S = 30.0
@@ -27,6 +30,8 @@ CONNECT_TIMEOUT_S = 15.0
 SEND_TIMEOUT_S = 30.0
 PING_EVERY_S = 20.0
 MOST_REQUESTS = 1024
+WELCOME_WAIT_S = 1.0
+FIRM_AFTER_S = 30.0
 log = structlog.get_logger(__name__)
 
 
@@ -64,6 +69,12 @@ class Link:
         self._metrics = metrics
         self._desk = Desk(node, fleet, outbox, metrics)
         self._answers = Answers()
+        self._reconfigured = asyncio.Event()
+
+    def reconfigure(self, config: AgentConfig) -> None:
+        """Ends the connection, or the wait for one; the next is made at once, and with these settings."""
+        self._config = config
+        self._reconfigured.set()
 
     async def run(self) -> None:
         """Connects, serves, and connects again, until cancelled."""
@@ -71,10 +82,13 @@ class Link:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
         async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as client:
             while True:
+                self._reconfigured.clear()
                 began = self._node.clock.monotonic()
                 refused_s = await self._connect(client)
                 delay_s = backoff.after(self._node.clock.monotonic() - began)
-                await asyncio.sleep(refused_s or delay_s)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(refused_s or delay_s):
+                        await self._reconfigured.wait()
 
     async def _connect(self, client: aiohttp.ClientSession) -> float:
         """One connection from beginning to end; gives the seconds to wait when the panel asked for them, else 0."""
@@ -86,15 +100,16 @@ class Link:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             log.warning("panel_not_reached", url=self._config.panel_url, reason=str(error) or type(error).__name__)
             return 0
+        refused_s = 0.0
         try:
-            await self._serve(socket)
+            refused_s = await self._serve(socket)
         except* (aiohttp.ClientError, OSError, TimeoutError) as errors:
             log.warning("connection_broke", reasons=[str(error) or type(error).__name__ for error in errors.exceptions])
         finally:
             self._closed()
             await socket.close()
         log.warning("disconnected", code=socket.close_code)
-        return 0
+        return refused_s
 
     def _options(self) -> dict[str, Any]:
         secret = self._config.agent_secret.get_secret_value()
@@ -117,25 +132,26 @@ class Link:
         asked = error.headers.get("Retry-After", "") if error.headers else ""
         return min(float(asked), LONGEST_DELAY_S) * random.uniform(0.5, 1.5) if asked.isdigit() else 0  # noqa: S311 - as above
 
-    async def _serve(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _serve(self, socket: aiohttp.ClientWebSocketResponse) -> float:
+        """One connection; gives the seconds to wait where the panel and we cannot speak with each other, else 0."""
         session = AgentSession(self._node.id, self._node.clock, self._answers)
-        first = session.legacy("system_info", await system_info(self._node.id, self._node.engine))
-        self._outbox.open(first)
+        self._outbox.open(session.legacy("system_info", await system_info(self._node)))
         self.connection.is_up = True
         self._metrics.sessions.inc()
         log.info("connected", url=self._config.panel_url)
-        for server in self._fleet.servers.values():
-            self._outbox.answer(session.legacy("server_status", ServerStatus(server_id=server.id, status=server.state)))
         requests: asyncio.Queue[Request] = asyncio.Queue(MOST_REQUESTS)
         async with asyncio.TaskGroup() as tasks:
             beside = [
                 tasks.create_task(self._write(socket, session), name="link write"),
                 tasks.create_task(self._beat(session), name="link heartbeat"),
                 tasks.create_task(self._take(requests, session), name="link requests"),
+                tasks.create_task(self._close_when_reconfigured(socket), name="link settings"),
+                tasks.create_task(self._fall_back(session), name="link part 1"),
             ]
             await self._read(socket, session, requests)
             for task in beside:
                 task.cancel()
+        return REFUSED_DELAY_S if session.refusal else 0
 
     async def _read(
         self, socket: aiohttp.ClientWebSocketResponse, session: AgentSession, requests: asyncio.Queue[Request]
@@ -148,15 +164,49 @@ class Link:
             received = session.receive(message.data)
             for kind, count in (session.counts - before).items():
                 self._metrics.frames.labels(kind).inc(count)
+            self._hear(received, session)
             for reply in received.replies:
                 self._outbox.answer(reply)
+            if session.refusal is not None:
+                log.error("panel_incompatible", reason=session.refusal.message)
+                await socket.close(code=INCOMPATIBLE, message=b"no version of the protocol in common")
+                break
             if received.request is not None:
                 await requests.put(received.request)
+
+    def _hear(self, received: Received, session: AgentSession) -> None:
+        """What a frame says of the connection itself. A panel of part 2 says so before all else."""
+        match received.told:
+            case Welcome() as welcome:
+                snapshots = [session.legacy("state_snapshot", part) for part in self._fleet.snapshots()]
+                self._outbox.speak_part2(welcome.acked_seq, *snapshots)
+                log.info("welcomed", panel_version=welcome.panel_version, acked_seq=welcome.acked_seq)
+            case Ack(seq=seq):
+                self._outbox.ack(seq)
+            case _ if self._outbox.speech is not Speech.PART2:
+                self._speak_part1(session, is_firm=True)
+
+    def _speak_part1(self, session: AgentSession, *, is_firm: bool) -> None:
+        is_news = self._outbox.speech is Speech.UNDECIDED
+        self._outbox.speak_part1(is_firm=is_firm)
+        for server in self._fleet.servers.values() if is_news else ():
+            self._outbox.answer(session.legacy("server_status", ServerStatus(server_id=server.id, status=server.state)))
+
+    async def _fall_back(self, session: AgentSession) -> None:
+        """A panel that says nothing may be one of part 1; that is not certain, so for a good while it does not cost a fact."""
+        await asyncio.sleep(WELCOME_WAIT_S)
+        if self._outbox.speech is Speech.UNDECIDED:
+            self._speak_part1(session, is_firm=False)
+        await asyncio.sleep(FIRM_AFTER_S)
+        if self._outbox.speech is Speech.PART1:
+            self._speak_part1(session, is_firm=True)
 
     async def _take(self, requests: asyncio.Queue[Request], session: AgentSession) -> None:
         async with asyncio.TaskGroup() as tasks:
             while True:
-                await self._desk.serve(await requests.get(), session, tasks)
+                request = await requests.get()
+                with logs.carrying(command_id=request.id, server_id=request.server_id or None):
+                    await self._desk.serve(request, session, tasks)
 
     async def _write(self, socket: aiohttp.ClientWebSocketResponse, session: AgentSession) -> None:
         while True:
@@ -170,6 +220,10 @@ class Link:
         while True:
             await asyncio.sleep(session.heartbeat_in_s())
             self._outbox.answer(session.heartbeat())
+
+    async def _close_when_reconfigured(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        await self._reconfigured.wait()
+        await socket.close()
 
     def _closed(self) -> None:
         self.connection.is_up = False

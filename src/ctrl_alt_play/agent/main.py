@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from ctrl_alt_play import __version__
-from ctrl_alt_play.agent.config import AgentConfig, ConfigError
+from ctrl_alt_play.agent.config import LINK_SETTINGS, AgentConfig
 from ctrl_alt_play.agent.engine.docker import DockerEngine
 from ctrl_alt_play.agent.health import Health
 from ctrl_alt_play.agent.journal import Journal
@@ -19,8 +19,11 @@ from ctrl_alt_play.agent.link import Link
 from ctrl_alt_play.agent.metrics import Metrics
 from ctrl_alt_play.agent.outbox import Outbox
 from ctrl_alt_play.agent.servers.fleet import Fleet
-from ctrl_alt_play.agent.servers.node import Node
+from ctrl_alt_play.agent.servers.node import Node, machine_boot_id
 from ctrl_alt_play.clock import SystemClock
+from ctrl_alt_play.errors import StartupError
+from ctrl_alt_play.settings import LiveSettings
+from ctrl_alt_play.supervision import Supervisor
 
 READY_TIMEOUT_S = 5.0
 log = structlog.get_logger(__name__)
@@ -30,8 +33,10 @@ async def run(config: AgentConfig) -> None:
     """Runs the agent until it is told to end by SIGTERM or SIGINT. Games go on.
 
     Raises:
-        ConfigError: it cannot run as configured; the message says why.
+        StartupError: it cannot run as configured; the message says why.
     """
+    supervisor, live = Supervisor.of_environment(), LiveSettings(config)
+    live.reload_on_hangup(supervisor)
     with _own_folder(config.folder):
         stop = asyncio.Event()
         for each in (signal.SIGTERM, signal.SIGINT):
@@ -39,20 +44,24 @@ async def run(config: AgentConfig) -> None:
         journal = await Journal.open(config.folder / "journal.db")
         engine = DockerEngine(config.docker_host)
         try:
-            await _run_parts(config, journal, engine, stop)
+            await _run_parts(live, supervisor, journal, engine, stop)
         finally:
             await engine.close()
             await journal.close()
             log.info("agent_ended")
 
 
-async def _run_parts(config: AgentConfig, journal: Journal, engine: DockerEngine, stop: asyncio.Event) -> None:
-    clock, metrics = SystemClock(), Metrics()
-    outbox = Outbox(clock, metrics.dropped_lines.inc)
+async def _run_parts(
+    live: LiveSettings[AgentConfig], supervisor: Supervisor, journal: Journal, engine: DockerEngine, stop: asyncio.Event
+) -> None:
+    config, clock, metrics = live.current, SystemClock(), Metrics()
+    outbox = Outbox(clock, journal, metrics.dropped_lines.inc)
     is_root = os.geteuid() == 0
-    node = Node(config.node_id, engine, journal, outbox, clock, config.folder, owns_folders=is_root)
+    boot_id = machine_boot_id()
+    node = Node(config.node_id, engine, journal, outbox, clock, config.folder, owns_folders=is_root, boot_id=boot_id)
     fleet = Fleet(node, own_uid=None if is_root else os.geteuid())
     link = Link(config, node, fleet, outbox, metrics)
+    live.tell(LINK_SETTINGS, link.reconfigure)
     health = Health(config, fleet, link.connection, metrics, clock)
     port = await health.start()
     log.info("agent_started", version=__version__, node_id=config.node_id, panel=config.panel_url, health_port=port)
@@ -60,21 +69,31 @@ async def _run_parts(config: AgentConfig, journal: Journal, engine: DockerEngine
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(fleet.run(), name="fleet"),
-                tasks.create_task(_run_when_ready(link, fleet), name="link"),
+                tasks.create_task(_run_when_ready(link, fleet, supervisor), name="link"),
+                tasks.create_task(supervisor.keep_informed(lambda: _status(link, fleet)), name="supervisor"),
             ]
             await stop.wait()
+            supervisor.stopping()
             for task in reversed(running):
                 task.cancel()
     finally:
         await health.stop()
 
 
-async def _run_when_ready(link: Link, fleet: Fleet) -> None:
+async def _run_when_ready(link: Link, fleet: Fleet, supervisor: Supervisor) -> None:
     """The panel is told what is true; but an engine that hangs keeps nobody from it."""
     with suppress(TimeoutError):
         async with asyncio.timeout(READY_TIMEOUT_S):
             await fleet.ready()
+    supervisor.ready()
     await link.run()
+
+
+def _status(link: Link, fleet: Fleet) -> str:
+    panel = "connected" if link.connection.is_up else "away"
+    engine = "answers" if fleet.is_engine_up else "does not answer"
+    servers = len(fleet.servers)
+    return f"panel {panel}, engine {engine}, {servers} server{'' if servers == 1 else 's'}"
 
 
 @contextmanager
@@ -84,14 +103,14 @@ def _own_folder(folder: Path) -> Iterator[None]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise ConfigError(
+        raise StartupError(
             f"The agent's folder {folder} cannot be used: {error.strerror}. Set CTRL_ALT_PLAY_DATA to one of yours."
         ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError as error:
-        raise ConfigError(
+        raise StartupError(
             f"Another agent uses {folder} already. Stop it first, or set CTRL_ALT_PLAY_DATA to another folder."
         ) from error
     finally:

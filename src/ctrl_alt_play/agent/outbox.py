@@ -1,157 +1,216 @@
-"""What waits to be sent to the panel: facts first and in order, the games' output when there is room."""
+"""What goes to the panel, and in which order: answers, then durable events as the journal has them, then what may perish.
+
+Durable events stay in the journal until the panel acknowledges them; towards a panel of part 1, which acknowledges nothing, until they are sent.
+"""
 
 import asyncio
+import sqlite3
 from collections import deque
 from collections.abc import Callable
+from enum import Enum
 
-from ctrl_alt_play.agent.journal import OperationRecord
+import structlog
+
+from ctrl_alt_play.agent.journal import Journal
+from ctrl_alt_play.agent.output import Outputs
+from ctrl_alt_play.agent.records import OperationRecord, Spooled
 from ctrl_alt_play.clock import Clock
-from ctrl_alt_play.protocol.contents import (
-    ErrorReport,
-    Outcome,
-    ServerOutput,
-    ServerState,
-    ServerStatus,
-    StatusChanged,
-    wire,
-)
+from ctrl_alt_play.protocol.contents import ErrorReport, Outcome, ServerState, ServerStatus, wire
 from ctrl_alt_play.protocol.errors import Fault
 from ctrl_alt_play.protocol.messages import Event, Legacy, Message
+from ctrl_alt_play.protocol.part2 import OperationProgress
 
-MOST_FACTS = 10_000
-MOST_OUTPUT_CHARS = 64 * 1024
-MESSAGE_CHARS = 16 * 1024
-OUTPUT_EVERY_S = 0.05
+MOST_ANSWERS = 10_000
+MOST_UNACKED = 256
+EVENTS_AT_ONCE = 64
+PROGRESS_EVERY_S = 0.25
+RETRY_S = 0.2
+_PART2_FIELDS = ("ready", "desired", "commandId", "restartAt")
+log = structlog.get_logger(__name__)
 
 
-class Output:
-    """One server's lines on their way. Past `MOST_OUTPUT_CHARS` the oldest go, and the stream says how many."""
+class Speech(Enum):
+    """What is spoken with the panel."""
 
-    def __init__(self) -> None:
-        self.lines: deque[tuple[str, str]] = deque()
-        self.due_at = 0.0
-        self._chars = 0
-        self._dropped = 0
-
-    def add(self, stream: str, text: str) -> int:
-        """Takes a line; gives the number of lines dropped for it."""
-        self.lines.append((stream, text))
-        self._chars += len(text) + 1
-        dropped = 0
-        while self._chars > MOST_OUTPUT_CHARS:
-            self._chars -= len(self.lines.popleft()[1]) + 1
-            dropped += 1
-        self._dropped += dropped
-        return dropped
-
-    def take(self) -> tuple[str, str]:
-        """The next lines of one stream, joined, as much as fits into a message."""
-        if self._dropped:
-            notice, self._dropped = (
-                f"[{self._dropped} lines of output were dropped: they came faster than they could be sent]",
-                0,
-            )
-            return "stderr", notice
-        stream, first = self.lines.popleft()
-        texts, size = [first], len(first) + 1
-        while self.lines and self.lines[0][0] == stream and size + len(self.lines[0][1]) < MESSAGE_CHARS:
-            text = self.lines.popleft()[1]
-            texts.append(text)
-            size += len(text) + 1
-        self._chars -= size
-        return stream, "\n".join(texts)
+    NONE = "none"
+    """It is away."""
+    UNDECIDED = "undecided"
+    """It is there, and has not shown what it speaks: it gets its answers, and nothing else yet."""
+    PART1 = "part 1"
+    PART2 = "part 2"
 
 
 class Outbox:
-    """The agent's teller. While the panel is away the newest `MOST_FACTS` facts are kept; answers are not, for nobody waits for them."""
+    """`next` gives what is to be sent next; whoever asks for it has sent what came before."""
 
-    def __init__(self, clock: Clock, on_dropped: Callable[[int], None]) -> None:
+    def __init__(self, clock: Clock, journal: Journal, on_dropped: Callable[[int], None]) -> None:
+        self.speech = Speech.NONE
         self._clock = clock
-        self._on_dropped = on_dropped
-        self._facts: deque[Message | str] = deque(maxlen=MOST_FACTS)
-        self._outputs: dict[str, Output] = {}
+        self._journal = journal
+        self._answers: deque[tuple[Message | str, int]] = deque()
+        self._events: deque[tuple[Message, int]] = deque()
+        self._fetched = self._sent = self._acked = 0
+        self._is_firm = False
+        self._progress: dict[str, OperationProgress] = {}
+        self._progress_at = 0.0
+        self._outputs = Outputs(clock, on_dropped)
         self._wake = asyncio.Event()
-        self._is_open = False
-        self._has_overflown = False
+        journal.on_written = self._wake.set
 
     def open(self, *first: str) -> None:
-        """A connection is there: these frames go before all that waits."""
-        while len(self._facts) > MOST_FACTS - len(first):
-            self._facts.popleft()
-        self._facts.extendleft(reversed(first))
-        self._is_open = True
-        self._has_overflown = False
+        """A connection is there: these frames go before all else."""
+        self.close()
+        self._answers.extend((frame, 0) for frame in first)
+        self._speak(Speech.UNDECIDED, 0)
+
+    def speak_part1(self, *, is_firm: bool) -> None:
+        """The panel speaks part 1; until that is firm, what it is sent stays in the journal."""
+        self._is_firm = self._is_firm or is_firm
+        if self.speech is Speech.UNDECIDED:
+            self._speak(Speech.PART1, self._fetched)
+
+    def speak_part2(self, acked: int, *first: str) -> None:
+        """The panel speaks part 2, and has kept all events up to `acked`."""
+        self._journal.ack(acked)
+        self._events.clear()
+        self._acked = acked
+        self._answers.extend((frame, 0) for frame in first)
+        self._speak(Speech.PART2, acked)
+
+    def ack(self, seq: int) -> None:
+        """The panel has kept all events up to here."""
+        self._acked = max(self._acked, seq)
+        self._journal.ack(seq)
         self._wake.set()
 
     def close(self) -> None:
         """The connection is gone, and whoever waited for an answer with it."""
-        self._is_open = False
-        self._facts = deque((fact for fact in self._facts if not isinstance(fact, str)), maxlen=MOST_FACTS)
+        self.speech = Speech.NONE
+        self._answers.clear()
+        self._events.clear()
+        self._progress.clear()
+        self._fetched = self._sent = 0
+        self._is_firm = False
 
-    def answer(self, frame: str) -> None:
-        """Sends a frame to the panel that is connected now."""
-        if self._is_open:
-            self._put(frame)
-
-    def changed(self, change: StatusChanged) -> None:
-        now = self._clock.utc()
-        word = change.word or ServerState.UNKNOWN
-        self._put(Event(event="server_status_changed", timestamp=now, data=wire(change)))
-        status = ServerStatus(server_id=change.server_id, status=word, error=change.error)
-        self._put(Legacy(type="server_status", timestamp=now, data=wire(status)))
+    def answer(self, frame: Message | str) -> None:
+        """Sends a frame to the panel that is connected now; in part 1 after all that was told before."""
+        if self.speech is not Speech.NONE:
+            self._answers.append((frame, self._journal.newest_seq))
+            self._wake.set()
 
     def ended(self, operation: OperationRecord, state: ServerState | Outcome, fault: Fault | None) -> None:
         """A legacy message is answered when its work is over; a command was answered when it was accepted."""
-        if operation.id is not None or not self._is_open:
+        if operation.id is not None:
             return
         if fault is None:
             kind, data = "server_status", wire(ServerStatus(server_id=operation.server_id, status=state))
         else:
             kind, data = "error", wire(ErrorReport(code=fault.code, message=fault.message, details=fault.details))
-        self._put(Legacy(type=kind, timestamp=self._clock.utc(), message_id=operation.message_id, data=data))
+        self.answer(Legacy(type=kind, timestamp=self._clock.utc(), message_id=operation.message_id, data=data))
+
+    def progress(self, progress: OperationProgress) -> None:
+        """The newest of each command goes, at most every `PROGRESS_EVERY_S`; only part 2 knows of it."""
+        if self.speech is Speech.PART2:
+            self._progress[progress.command_id] = progress
+            self._wake.set()
 
     def line(self, server_id: str, stream: str, text: str) -> None:
-        output = self._outputs.get(server_id)
-        if output is None:
-            output = self._outputs[server_id] = Output()
-        if not output.lines:
-            output.due_at = max(output.due_at, self._clock.monotonic() + OUTPUT_EVERY_S)
+        if self._outputs.add(server_id, stream, text):
             self._wake.set()
-        if dropped := output.add(stream, text):
-            self._on_dropped(dropped)
 
     async def next(self) -> Message | str:
         """Waits for the next thing to send.
 
         Raises:
-            TimeoutError: the panel reads so slowly that facts were lost. Connect again: the snapshot tells the truth anew.
+            TimeoutError: the panel reads so slowly that answers were lost. Connect again: the truth is told anew.
         """
+        if not self._events:
+            self._sent = self._fetched
+        if self.speech is Speech.PART1 and self._is_firm:
+            self._journal.ack(self._sent)
         while True:
-            if self._has_overflown:
+            if len(self._answers) > MOST_ANSWERS:
                 raise TimeoutError("the panel does not keep up with what it is told")
-            if self._facts:
-                return self._facts.popleft()
-            due = min(((output.due_at, id_) for id_, output in self._outputs.items()), default=None)
-            wait_s = None if due is None else due[0] - self._clock.monotonic()
-            if due is not None and wait_s is not None and wait_s <= 0:
-                return self._take_output(due[1])
-            self._wake.clear()
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+            if self._may_answer():
+                return self._answers.popleft()[0]
+            if self._events:
+                message, self._sent = self._events.popleft()
+                return message
+            if self._may_fetch():
+                await self._fetch()
+            elif (perishable := self._perishable()) is not None:
+                return perishable
+            else:
+                await self._wait()
 
-    def _take_output(self, server_id: str) -> Message:
-        output = self._outputs[server_id]
-        stream, text = output.take()
-        output.due_at = self._clock.monotonic() + OUTPUT_EVERY_S
-        if not output.lines:
-            del self._outputs[server_id]
-        data = {"serverId": server_id, "output": text, "stream": stream, "timestamp": self._clock.utc()}
-        return Legacy(type="server_output", data=wire(ServerOutput.model_validate(data)))
-
-    def _put(self, fact: Message | str) -> None:
-        self._has_overflown = self._has_overflown or (self._is_open and len(self._facts) == MOST_FACTS)
-        self._facts.append(fact)
+    def _speak(self, speech: Speech, after: int) -> None:
+        self.speech = speech
+        self._fetched = self._sent = after
         self._wake.set()
+
+    def _may_answer(self) -> bool:
+        """In part 1 the order of news and answers tells what is true, unless the journal cannot be written."""
+        if not self._answers:
+            return False
+        return self.speech is not Speech.PART1 or self._answers[0][1] <= self._sent or self._journal.is_stuck
+
+    def _may_fetch(self) -> bool:
+        if self.speech not in {Speech.PART1, Speech.PART2} or self._fetched >= self._journal.written_seq:
+            return False
+        return self.speech is Speech.PART1 or self._fetched - self._acked < MOST_UNACKED
+
+    async def _fetch(self) -> None:
+        speech, after, newest = self.speech, self._fetched, self._journal.written_seq
+        try:
+            found = await self._journal.events_after(after, EVENTS_AT_ONCE)
+        except sqlite3.Error as error:
+            log.warning("events_not_read", reason=str(error))
+            await asyncio.sleep(RETRY_S)
+            return
+        if (self.speech, self._fetched) != (speech, after):
+            return
+        for each in found:
+            messages = _part1(each) if speech is Speech.PART1 else [_part2(each, each.seq - self._fetched - 1)]
+            self._fetched = each.seq
+            last = len(messages) - 1
+            self._events.extend((message, each.seq - (place < last)) for place, message in enumerate(messages))
+        if len(found) < EVENTS_AT_ONCE:
+            self._fetched = max(self._fetched, newest)
+        if not self._events:
+            self._sent = self._fetched
+
+    def _perishable(self) -> Message | None:
+        if self._progress and self._clock.monotonic() >= self._progress_at:
+            self._progress_at = self._clock.monotonic() + PROGRESS_EVERY_S
+            command_id = next(iter(self._progress))
+            return Event(event="operation_progress", data=wire(self._progress.pop(command_id)))
+        due_s = self._outputs.due_in_s() if self.speech is not Speech.UNDECIDED else None
+        return self._outputs.take() if due_s is not None and due_s <= 0 else None
+
+    async def _wait(self) -> None:
+        due = [self._outputs.due_in_s() if self.speech is not Speech.UNDECIDED else None]
+        if self._progress:
+            due.append(self._progress_at - self._clock.monotonic())
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(min((each for each in due if each is not None), default=None)):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+
+def _part1(event: Spooled) -> list[Message]:
+    """A status change as part 1 tells it: twice, and without what only part 2 knows."""
+    if not event.is_for_part1:
+        return []
+    data = {name: value for name, value in event.data.items() if name not in _PART2_FIELDS}
+    word = data.get("currentStatus") or data.get("status") or ServerState.UNKNOWN
+    status = ServerStatus(server_id=data["serverId"], status=word, error=data.get("error"))
+    return [
+        Event(event=event.kind, timestamp=event.at, data=data),
+        Legacy(type="server_status", timestamp=event.at, data=wire(status)),
+    ]
+
+
+def _part2(event: Spooled, missing: int) -> Message:
+    return Event(event=event.kind, timestamp=event.at, data=event.data, seq=event.seq, missing=missing or None)

@@ -108,6 +108,8 @@ class AgentSession(Session):
         self._beat_at = clock.monotonic() + HEARTBEAT_INTERVAL_S
         self.version = OLDEST_VERSION
         """What is spoken on this connection: part 1 until the panel's welcome."""
+        self.refusal: Fault | None = None
+        """Why nothing more can be said on this connection."""
 
     def receive(self, frame: str | bytes) -> Received:
         """Reads a frame; never raises for what it holds."""
@@ -177,7 +179,8 @@ class AgentSession(Session):
     def _receive_welcome(self, welcome: Welcome) -> Received:
         """Part 2 from here on, in the highest version that both speak."""
         if welcome.protocol.minimum > VERSION or welcome.protocol.version < OLDEST_VERSION:
-            return Received(replies=(self.error(incompatible("panel", welcome.protocol)),))
+            self.refusal = incompatible("panel", welcome.protocol)
+            return Received(replies=(self.error(self.refusal),))
         self.version = min(VERSION, welcome.protocol.version)
         self._beat_every_s = welcome.heartbeat_interval
         self._beat_at = min(self._beat_at, self._clock.monotonic() + self._beat_every_s)

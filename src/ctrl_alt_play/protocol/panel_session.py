@@ -1,14 +1,24 @@
 """The panel's half of a connection: questions go out with a deadline, and each ends in an answer, a time-out, or the connection's end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import assert_never
+from typing import Any, assert_never
 
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.protocol.contents import EVENTS, TO_PANEL, Action, Nothing, wire
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.messages import SILENCE_LIMIT_S, Command, Event, Legacy, Response, read
-from ctrl_alt_play.protocol.session import Session
+from ctrl_alt_play.protocol.messages import (
+    OLDEST_VERSION,
+    SILENCE_LIMIT_S,
+    VERSION,
+    Command,
+    Event,
+    Legacy,
+    Response,
+    read,
+)
+from ctrl_alt_play.protocol.part2 import ProtocolRange
+from ctrl_alt_play.protocol.session import Session, incompatible
 from ctrl_alt_play.protocol.specification import Model
 
 MOST_OPEN = 4096
@@ -26,7 +36,8 @@ class Answered:
 class Told:
     """Something the agent says unasked, or in answer to nothing we wait for: an event's or a legacy message's content.
 
-    A durable event has its `seq`, and tells how many before it are `missing`; `at` is when it happened, by the agent's clock.
+    A durable event has its `seq`, and tells how many before it are `missing`; `at` is when it happened, by the agent's clock; `raw` is
+    what it carried, as it came.
     """
 
     kind: str
@@ -34,6 +45,7 @@ class Told:
     seq: int | None = None
     missing: int = 0
     at: datetime | None = None
+    raw: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,21 @@ class PanelSession(Session):
         super().__init__(clock)
         self._node_id = node_id
         self._deadlines: dict[str, float] = {}
+        self.version = OLDEST_VERSION
+        """What is spoken on this connection: part 1 until `agree` finds more."""
+
+    def agree(self, offered: ProtocolRange | None) -> int:
+        """The version spoken from here on: the highest that both ends know. Who offers nothing speaks part 1.
+
+        Raises:
+            Fault: there is none; the sentence says which side to upgrade.
+        """
+        if offered is None:
+            return self.version
+        if offered.minimum > VERSION or offered.version < OLDEST_VERSION:
+            raise incompatible("agent", offered)
+        self.version = min(VERSION, offered.version)
+        return self.version
 
     @property
     def is_silent(self) -> bool:
@@ -106,9 +133,12 @@ class PanelSession(Session):
             return Received(replies=(self.error(fault),))
 
     def _receive_event(self, event: Event) -> Received:
-        """A durable event that we do not understand is passed on all the same, as `Nothing`: it has a number that is to be acknowledged."""
+        """A durable event that we do not understand is passed on all the same, as `Nothing`: it has a number that is to be acknowledged.
+
+        In part 1 there are no durable events, whatever else an agent sends along.
+        """
         shape = EVENTS.get(event.event)
-        if event.seq is None:
+        if event.seq is None or self.version == OLDEST_VERSION:
             return self._receive_news(event.event, shape, event.data, None)
         content: Model = Nothing()
         try:
@@ -118,12 +148,14 @@ class PanelSession(Session):
                 content = read(shape, event.data, ErrorCode.INVALID_MESSAGE)
         except Fault:
             self.counts["invalid"] += 1
-        return Received(told=Told(event.event, content, event.seq, event.missing or 0, event.timestamp))
+        return Received(told=Told(event.event, content, event.seq, event.missing or 0, event.timestamp, event.data))
 
     def _receive_response(self, response: Response) -> Received:
+        """In part 2 a response that comes too late for whoever asked still tells that the command was taken."""
         if not self._settle(response.id):
             self.counts["unmatched"] += 1
-            return Received()
+            if self.version == OLDEST_VERSION:
+                return Received()
         return Received(Answered(response.id, response))
 
     def _receive_news(self, kind: str, shape: type[Model] | None, data: object, message_id: str | None) -> Received:

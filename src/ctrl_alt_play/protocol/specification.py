@@ -195,8 +195,8 @@ class Hold(StrEnum):
     MAINTENANCE = "maintenance"
 
 
-class Specification(Model):
-    """All that the agent needs to make and run a server, also with the panel away. A change of it has a higher `revision`."""
+class Recipe(Model):
+    """What a person decides of a server."""
 
     image: str = Field(min_length=1, max_length=512)
     startup: str = Field(default="", max_length=8192, description="the command; empty: what the image itself runs")
@@ -206,8 +206,6 @@ class Specification(Model):
     stop: StopRule = StopRule()
     readiness: Readiness = Readiness()
     crash: CrashPolicy = CrashPolicy()
-    hold: Hold = Hold.NONE
-    revision: int = Field(default=1, ge=1)
 
     @field_validator("image")
     @classmethod
@@ -223,3 +221,10 @@ class Specification(Model):
         if value is not None:
             return value
         return {"ports": (), "startup": ""}.get(info.field_name or "", {})
+
+
+class Specification(Recipe):
+    """All that the agent needs to make and run a server, also with the panel away. A change of it has a higher `revision`."""
+
+    hold: Hold = Hold.NONE
+    revision: int = Field(default=1, ge=1)

@@ -4,7 +4,7 @@ Every method raises `Fault`: `DOCKER_UNAVAILABLE` when nothing answers, `CONTAIN
 best otherwise. None of them waits for ever.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -33,6 +33,13 @@ class Container:
     error: str = ""
     started_at: datetime | None = None
     node_id: str = ""
+    address: str | None = None
+    image: str = ""
+    image_id: str = ""
+    finished_at: datetime | None = None
+    fingerprint: str = ""
+    specification: Specification | None = None
+    uid: int | None = None
 
     @property
     def is_running(self) -> bool:
@@ -103,7 +110,7 @@ class Attachment(Protocol):
 class Engine(Protocol):
     async def info(self) -> EngineInfo: ...
 
-    async def ensure_image(self, image: str) -> None:
+    async def ensure_image(self, image: str, on_progress: Callable[[str, float | None], None] | None = None) -> None:
         """Makes sure that the image is here, pulling it when it is not. May take long.
 
         Raises:

@@ -46,7 +46,7 @@ def container_body(plan: Plan) -> dict[str, Any]:
     command = startup_command(specification.startup)
     if command:
         body["Cmd"] = command
-    fingerprint = hashlib.sha256(specification.model_dump_json(exclude_defaults=True).encode()).hexdigest()
+    fingerprint = hashlib.sha256(specification.model_dump_json(exclude_defaults=True, exclude={"revision", "hold", "crash", "readiness", "stop"}).encode()).hexdigest()
     body["Labels"] = {
         LABEL_MANAGED: "true",
         LABEL_SERVER: plan.server_id,
@@ -54,6 +54,10 @@ def container_body(plan: Plan) -> dict[str, Any]:
         LABEL_SPECIFICATION: fingerprint,
     }
     return body
+
+
+def fingerprint(plan: Plan) -> str:
+    return str(container_body(plan)["Labels"][LABEL_SPECIFICATION])
 
 
 def startup_command(startup: str) -> list[str]:

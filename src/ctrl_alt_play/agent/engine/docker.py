@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from types import TracebackType
@@ -28,6 +28,7 @@ from ctrl_alt_play.agent.engine.container import (
     LABEL_MANAGED,
     LABEL_NODE,
     LABEL_SERVER,
+    LABEL_SPECIFICATION,
     NETWORK,
     container_body,
     container_name,
@@ -106,7 +107,7 @@ class DockerEngine:
             networks = await self._docker.networks.list()
         return EngineInfo(version["Version"], {n["Name"]: subnet for n in networks if (subnet := _subnet(n))})
 
-    async def ensure_image(self, image: str) -> None:
+    async def ensure_image(self, image: str, on_progress: Callable[[str, float | None], None] | None = None) -> None:
         if await self._has_image(image):
             return
         try:
@@ -312,6 +313,10 @@ def _container_of(fields: Any) -> Container:
         exit_code=state.get("ExitCode") if is_exited else None,
         oom_killed=bool(state.get("OOMKilled")),
         error=state.get("Error") or "",
+        finished_at=datetime.fromisoformat(state["FinishedAt"]) if is_exited else None,
+        fingerprint=labels.get(LABEL_SPECIFICATION, ""),
+        image=fields["Config"].get("Image", ""),
+        image_id=fields.get("Image", ""),
         started_at=datetime.fromisoformat(state["StartedAt"]) if kind is ContainerState.RUNNING else None,
     )
 

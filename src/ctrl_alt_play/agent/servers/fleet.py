@@ -2,21 +2,31 @@
 
 import asyncio
 import sqlite3
-from contextlib import aclosing
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import aclosing, suppress
+from datetime import datetime
 
 import structlog
 
 from ctrl_alt_play.agent.engine.base import Container
-from ctrl_alt_play.agent.journal import OperationRecord, ServerRecord
-from ctrl_alt_play.agent.servers.life import FAILED
+from ctrl_alt_play.agent.records import Known, Memory, OperationRecord, ServerRecord
+from ctrl_alt_play.agent.servers import readiness, telling
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.servers.server import Server
-from ctrl_alt_play.protocol.contents import Action, LinePayload, Outcome, StatusChanged
+from ctrl_alt_play.protocol.contents import Action, AdoptPayload, LinePayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.specification import Model
+from ctrl_alt_play.protocol.part2 import Orphan, StateSnapshot
+from ctrl_alt_play.protocol.specification import Desired, Model, Specification
 
 ENGINE_RETRY_S = 0.5
 LINE_TIMEOUT_S = 0.8
+INTERRUPTED = "It was cut off in the middle; whether the game got the line is not known."
+NO_CONSOLE = "The server is not running, so it has no console to write to."
+LOOKS_AT_ONCE = 16
+LEAVE_TIMEOUT_S = 0.5
+SERVERS_A_SNAPSHOT = 500
+MOST_ORPHANS_TOLD = 200
 log = structlog.get_logger(__name__)
 
 
@@ -26,7 +36,7 @@ class Fleet:
     def __init__(self, node: Node, own_uid: int | None) -> None:
         self.servers: dict[str, Server] = {}
         self.strangers: dict[str, Container] = {}
-        """Containers that carry our label and that we do not know: reported, never touched."""
+        """Containers that carry our label and that we do not know: reported, and adopted when asked; never removed."""
         self.is_engine_up = False
         self._node = node
         self._own_uid = own_uid
@@ -40,8 +50,11 @@ class Fleet:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 self._unfinished = await self._node.journal.operations()
+                by_server: defaultdict[str, list[OperationRecord]] = defaultdict(list)
+                for operation in self._unfinished:
+                    by_server[operation.server_id].append(operation)
                 for record in await self._node.journal.servers():
-                    self._add(record)
+                    self._add(record, by_server[record.id])
                 tasks.create_task(self._watch(), name="engine watch")
         finally:
             for server in self.servers.values():
@@ -62,13 +75,35 @@ class Fleet:
             raise Fault(ErrorCode.SERVER_NOT_FOUND, f"No server {server_id} is on this node.")
         return server
 
-    async def accept(self, operation: OperationRecord) -> None:
+    async def accept(self, operation: OperationRecord) -> Known | None:
         """Takes an action, which from then on will be done, also if the agent dies in between.
+
+        An id that was accepted before is not taken again: gives what became of it.
 
         Raises:
             Fault: it is refused, and nothing was done.
         """
-        if operation.action is Action.CREATE_SERVER and operation.server_id not in self.servers:
+        if operation.id is not None and (known := await self._node.journal.outcome(operation.id)) is not None:
+            return known
+        try:
+            await self._accept(operation)
+        except sqlite3.IntegrityError as error:
+            known = None if operation.id is None else await self._node.journal.outcome(operation.id)
+            if known is None:
+                raise Fault(ErrorCode.SERVER_EXISTS, "A server of this id is on this node already.") from error
+            return known
+        return None
+
+    async def _accept(self, operation: OperationRecord) -> None:
+        makes = operation.action in {Action.CREATE_SERVER, Action.ADOPT_SERVER}
+        if isinstance(operation.payload, Specification):
+            readiness.check(operation.payload)
+        leaving = self.servers.get(operation.server_id)
+        if makes and leaving is not None and leaving.is_gone:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                    await leaving.left.wait()
+        if makes and operation.server_id not in self.servers:
             await self._accept_new(operation)
             return
         server = self.find(operation.server_id)
@@ -81,28 +116,104 @@ class Fleet:
     async def _accept_new(self, operation: OperationRecord) -> None:
         if not self.is_engine_up:
             raise Fault(ErrorCode.DOCKER_UNAVAILABLE, "Docker does not answer on this node, so no server can be made.")
-        accepted, record = await self._node.journal.accept(operation, self._own_uid)
-        if record is None:
-            raise Fault(ErrorCode.INVALID_PAYLOAD, "A creation needs a specification.")
-        self._add(record).enqueue(accepted)
+        match operation.payload:
+            case Specification() as specification:
+                wanted = ServerRecord(operation.server_id, self._own_uid or 0, specification)
+            case AdoptPayload() as adoption:
+                wanted = self._adopted(operation.server_id, adoption)
+            case _:
+                raise Fault(ErrorCode.INVALID_PAYLOAD, "A creation needs a specification.")
+        accepted, record = await self._node.journal.accept(operation, wanted)
+        self.strangers.pop(operation.server_id, None)
+        self._add(record or wanted, ()).resume(accepted)
 
-    async def send_line(self, server_id: str, payload: LinePayload) -> None:
-        """Writes a line to a game's console, after those that were asked for before. Answers within 0.8 s.
+    def _adopted(self, server_id: str, adoption: AdoptPayload) -> ServerRecord:
+        """A stranger as a server of ours; that it runs is what is wanted of it."""
+        stranger = self.strangers.get(server_id)
+        if stranger is None:
+            raise Fault(ErrorCode.CONTAINER_NOT_FOUND, f"No container of an unknown server {server_id} is here.")
+        specification = adoption.specification or stranger.specification
+        if specification is None:
+            sentence = "The container does not tell what it was made of: send the specification with the adoption."
+            raise Fault(ErrorCode.CONFIG_INVALID, sentence)
+        desired = Desired.ON if stranger.is_running else Desired.OFF
+        return ServerRecord(server_id, stranger.uid or self._own_uid or 0, specification, Memory(desired=desired))
+
+    def cancel(self, server_id: str, command_id: str) -> None:
+        """Has a command end without being done, or gives up what was done of it.
+
+        Raises:
+            Fault: no such server or command, or it cannot be undone any more.
+        """
+        self.find(server_id).inbox.cancel(command_id)
+
+    async def send_line(self, operation: OperationRecord, payload: LinePayload) -> datetime | None:
+        """Writes a line to a game's console, once for each id, after those that were asked for before. Answers within 0.8 s.
+
+        Gives when a line of this id was written before; None when it is written now.
 
         Raises:
             Fault: no such server, or nothing that reads.
         """
-        server = self.find(server_id)
+        server = self.find(operation.server_id)
+        if operation.id is None:
+            await self._write_line(server, payload)
+            return None
+        if not server.game.console.is_open and await self._node.journal.outcome(operation.id) is None:
+            raise Fault(ErrorCode.INVALID_STATE, NO_CONSOLE)
+        try:
+            accepted, _ = await self._node.journal.accept(operation)
+        except sqlite3.IntegrityError:
+            return await self._written_before(operation.id)
+        await self._write_once(server, accepted, payload)
+        return None
+
+    async def _written_before(self, command_id: str) -> datetime | None:
+        known = await self._node.journal.outcome(command_id)
+        if known is None or not known.has_ended:
+            raise Fault(ErrorCode.INVALID_STATE, "The line of this id is being written.")
+        if known.fault is not None:
+            raise known.fault
+        return known.accepted_at
+
+    async def _write_once(self, server: Server, operation: OperationRecord, payload: LinePayload) -> None:
+        began_at, fault = self._node.clock.utc(), None
+        try:
+            await self._write_line(server, payload)
+        except Fault as error:
+            fault = error
+            raise
+        except asyncio.CancelledError:
+            fault = Fault(ErrorCode.INTERRUPTED, INTERRUPTED)
+            raise
+        finally:
+            self._node.journal.put(telling.end(operation, fault, {}, began_at, self._node.clock.utc()))
+
+    async def _write_line(self, server: Server, payload: LinePayload) -> None:
         try:
             async with asyncio.timeout(LINE_TIMEOUT_S), server.line_turns():
-                await server.console.write(payload.line)
+                await server.game.console.write(payload.line)
         except TimeoutError as error:
             raise Fault(ErrorCode.TIMEOUT, "The game does not read its console: its input is full.") from error
 
-    def _add(self, record: ServerRecord) -> Server:
+    def snapshots(self) -> Iterable[StateSnapshot]:
+        """The truth about all servers at this moment, in parts."""
+        servers = [server.snapshot() for server in self.servers.values() if not server.is_gone]
+        orphans = tuple(_orphan(each) for each in list(self.strangers.values())[:MOST_ORPHANS_TOLD])
+        starts = range(0, max(1, len(servers)), SERVERS_A_SNAPSHOT)
+        for part, start in enumerate(starts, 1):
+            yield StateSnapshot(
+                servers=tuple(servers[start : start + SERVERS_A_SNAPSHOT]),
+                orphans=orphans if part == 1 else (),
+                seq=self._node.journal.newest_seq,
+                part=part,
+                more=part < len(starts),
+            )
+
+    def _add(self, record: ServerRecord, unfinished: Iterable[OperationRecord]) -> Server:
         if self._tasks is None:
             raise Fault(ErrorCode.INTERNAL, "The agent is not running yet.")
-        server = Server(record, self._node, self._remove)
+        server = Server(record, self._node, self._remove, list(unfinished))
         self.servers[record.id] = server
         self._tasks.create_task(server.run(), name=f"server {record.id}")
         return server
@@ -146,8 +257,22 @@ class Fleet:
         """
         found = {container.server_id: container for container in await self._node.engine.list()}
         self.is_engine_up = True
-        for server in list(self.servers.values()):
-            await self._look(server)
+        turns = asyncio.Semaphore(LOOKS_AT_ONCE)
+
+        async def look(server: Server) -> Fault | None:
+            async with turns:
+                try:
+                    await self._look(server)
+                except Fault as fault:
+                    return fault
+            return None
+
+        for fault in await asyncio.gather(*(look(server) for server in list(self.servers.values()))):
+            if fault is not None:
+                raise fault
+        self._know_strangers(found)
+
+    def _know_strangers(self, found: dict[str, Container]) -> None:
         strangers = {
             id_: container
             for id_, container in found.items()
@@ -171,26 +296,28 @@ class Fleet:
         unfinished, self._unfinished = self._unfinished, []
         for operation in unfinished:
             server = self.servers.get(operation.server_id)
-            if server is None:
-                try:
-                    await self._end_of_gone(operation)
-                except sqlite3.Error:
-                    log.exception("journal_not_written", server_id=operation.server_id)
+            if operation.action is Action.SEND_COMMAND:
+                self._end_unperformed(operation, Fault(ErrorCode.INTERRUPTED, INTERRUPTED))
+            elif server is None:
+                self._end_unperformed(operation, Fault(ErrorCode.INVALID_STATE, "The server is gone."))
             else:
-                log.info("operation_resumed", server_id=server.id, action=operation.action)
-                server.enqueue(operation)
+                log.info("operation_resumed", server_id=server.id, action=operation.action, command_id=operation.id)
+                server.resume(operation)
 
-    async def _end_of_gone(self, operation: OperationRecord) -> None:
-        """The server was forgotten, and the agent ended before it could tell."""
-        teller, id_ = self._node.teller, operation.server_id
-        fault: Fault | None = None
-        if operation.action is Action.DELETE_SERVER:
-            teller.changed(StatusChanged(server_id=id_, current_status=Outcome.DELETED))
-        else:
-            fault = Fault(ErrorCode.INVALID_STATE, "The server is gone.")
-            teller.changed(StatusChanged(server_id=id_, status=FAILED[operation.action], error=fault.message))
-        await self._node.journal.end_operation(operation.position)
-        teller.ended(operation, FAILED[operation.action] if fault else Outcome.DELETED, fault)
+    def _end_unperformed(self, operation: OperationRecord, fault: Fault) -> None:
+        now = self._node.clock.utc()
+        news = telling.failure(operation, fault, now)
+        self._node.journal.put(telling.end(operation, fault, {}, None, now, *news))
+
+
+def _orphan(container: Container) -> Orphan:
+    return Orphan(
+        server_id=container.server_id,
+        container_id=container.id,
+        state=container.state,
+        image=container.image,
+        is_adoptable=container.specification is not None,
+    )
 
 
 def operation_of(

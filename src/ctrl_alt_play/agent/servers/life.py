@@ -1,19 +1,31 @@
-"""The rules of a server's life, without I/O: what a container's state means, and what may be asked when."""
+"""The state machine of a server's life, without I/O: its axes, what moves them, and what may be asked when.
+
+The axes are separate: what is wanted (`desired`), what holds it back (`hold`), what is done to it (`doing`), and what it is seen to be
+(`observed`, `ready`). Each method gives the life that follows; nothing here waits, asks an engine or reads a clock.
+"""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
-from ctrl_alt_play.agent.engine.base import Container, ContainerState
-from ctrl_alt_play.protocol.contents import Action, Outcome, ServerState, StatusChanged
+from ctrl_alt_play.agent.records import Ended, Memory
+from ctrl_alt_play.agent.servers.crashes import next_start
+from ctrl_alt_play.agent.tables import DESIRES
+from ctrl_alt_play.protocol.contents import Action, Outcome, ServerState
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.specification import CrashPolicy, Desired, Hold
 
+MOST_WAITING = 32
 LEADS_TO = {
     Action.CREATE_SERVER: ServerState.CREATED,
+    Action.ADOPT_SERVER: ServerState.RUNNING,
     Action.START_SERVER: ServerState.RUNNING,
     Action.STOP_SERVER: ServerState.STOPPED,
     Action.RESTART_SERVER: ServerState.RUNNING,
     Action.KILL_SERVER: ServerState.STOPPED,
     Action.DELETE_SERVER: ServerState.ABSENT,
 }
+"""What a server is after each action that changes what it is."""
 FAILED = {
     Action.CREATE_SERVER: Outcome.CREATE_FAILED,
     Action.START_SERVER: Outcome.START_FAILED,
@@ -22,71 +34,249 @@ FAILED = {
     Action.KILL_SERVER: Outcome.STOP_FAILED,
     Action.DELETE_SERVER: Outcome.DELETE_FAILED,
 }
-_UP = {ServerState.RUNNING, ServerState.STARTING, ServerState.STOPPING}
-MOST_WAITING = 32
+"""How part 1 calls their failures."""
+UP = frozenset({ServerState.RUNNING, ServerState.STARTING, ServerState.STOPPING})
+DOWN = frozenset({ServerState.ABSENT, ServerState.CREATED, ServerState.STOPPED, ServerState.CRASHED})
 
 
-def state_of(container: Container | None, *, is_meant_to_stop: bool) -> ServerState:
-    """What a server is, by its container. Games that stop cleanly often exit with a code, so a crash is an exit that nobody asked for."""
-    if container is None:
-        return ServerState.ABSENT
-    match container.state:
-        case ContainerState.CREATED:
-            return ServerState.CREATED
-        case ContainerState.RUNNING:
-            return ServerState.RUNNING
-        case ContainerState.EXITED:
-            is_clean = is_meant_to_stop or container.exit_code == 0
-            return ServerState.STOPPED if is_clean else ServerState.CRASHED
+class Process(StrEnum):
+    """What there is of a server on the engine."""
+
+    NONE = "none"
+    CREATED = "created"
+    RUNNING = "running"
+    EXITED = "exited"
 
 
-def check(action: Action, state: ServerState, accepted: Iterable[Action]) -> None:
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was seen of a server's container. `exited_at` names an exit, so that none is counted twice; `is_excused` where Docker or the
+    whole node went down with it.
+    """
+
+    process: Process
+    exit_code: int | None = None
+    exited_at: float = 0.0
+    is_excused: bool = False
+
+
+class Duty(StrEnum):
+    """What the node owes a server by itself."""
+
+    NOTHING = "nothing"
+    START = "start"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """All axes of a server at one moment."""
+
+    desired: Desired = Desired.OFF
+    hold: Hold = Hold.NONE
+    observed: ServerState = ServerState.UNKNOWN
+    doing: Action | None = None
+    is_own: bool = False
+    """What is done is done by the node itself; nobody asked for it."""
+    is_ending: bool = False
+    """The game was told to end, so that its exit is no crash."""
+    is_awaited: bool = False
+    """The game runs, and whether it is ready is not decided yet."""
+    ready: bool | None = None
+    """Of a running one: seen to be ready, or not seen in its time; None where nobody looks."""
+    crashed_at: tuple[float, ...] = ()
+    restart_at: float | None = None
+    """When the node starts it by itself."""
+    ended: Ended | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        return self.desired is Desired.ON and self.hold is Hold.NONE
+
+    @property
+    def is_unplanned(self) -> bool:
+        """It should run, and nothing is planned that makes it run."""
+        return self.is_wanted and self.observed not in UP and self.restart_at is None
+
+    def accept(self, action: Action) -> "Life":
+        """A person has asked for an action; it may have to wait for others."""
+        desired = DESIRES.get(action)
+        if desired is None:
+            return self
+        crashed_at = () if desired is Desired.ON else self.crashed_at
+        return replace(self, desired=desired, crashed_at=crashed_at, restart_at=None)
+
+    def begin(self, action: Action, *, is_own: bool = False) -> "Life":
+        """An action is under way. The node's own start takes the place of what was planned."""
+        is_planned = not (is_own and action is Action.START_SERVER)
+        return replace(self, doing=action, is_own=is_own, restart_at=self.restart_at if is_planned else None)
+
+    def tell_to_end(self) -> "Life":
+        """The game is told to end, by whatever means."""
+        return replace(self, is_ending=True, observed=ServerState.STOPPING if self.observed in UP else self.observed)
+
+    def launch(self) -> "Life":
+        """The game is about to be started."""
+        return replace(self, is_ending=False, is_awaited=True, ready=None, observed=ServerState.STARTING)
+
+    def end(self, *, desired: Desired, now: float) -> "Life":
+        """The action is over; `desired` is what is wanted now, with regard to what still waits."""
+        return _planned(replace(self, doing=None, is_own=False, is_ending=False, desired=desired), now)
+
+    def see(self, sight: Sight, policy: CrashPolicy, now: float) -> "Life":
+        """The container was looked at."""
+        if self.doing is not None and _is_passing(self, sight):
+            return self
+        match sight.process:
+            case Process.NONE:
+                return _planned(_down(self, ServerState.ABSENT), now)
+            case Process.CREATED:
+                return _planned(_down(self, ServerState.CREATED), now)
+            case Process.RUNNING:
+                return _up(self)
+            case Process.EXITED:
+                return _exited(self, sight, policy, now)
+
+    def await_ready(self) -> "Life":
+        """The game runs, and is watched until it is ready."""
+        return _up(replace(self, is_awaited=True, ready=None))
+
+    def decide(self, *, ready: bool | None) -> "Life":
+        """It is known whether the running game is ready, or nobody looks."""
+        if not self.is_awaited:
+            return self
+        return _up(replace(self, is_awaited=False, ready=ready))
+
+    def lose(self) -> "Life":
+        """The engine does not answer: nothing is known of the container."""
+        return replace(self, observed=ServerState.UNKNOWN)
+
+    def fail_to_start(self, policy: CrashPolicy, now: float) -> "Life":
+        """What the node owed could not be done: it counts as a crash, so that it is not tried for ever."""
+        if self.ended is None or self.observed is not ServerState.STOPPED:
+            return _crash(self, policy, now)
+        ended = Ended(at=self.ended.at, observed=ServerState.CRASHED)
+        return _crash(replace(self, observed=ServerState.CRASHED, ended=ended), policy, now)
+
+    def hold_by(self, hold: Hold, now: float) -> "Life":
+        return _planned(replace(self, hold=hold, restart_at=None if hold is not Hold.NONE else self.restart_at), now)
+
+    def duty(self, *, is_due: bool) -> Duty:
+        """What is owed now, while no action is under way; `is_due`: the time of `restart_at` has come."""
+        if self.doing is not None or self.observed is ServerState.UNKNOWN:
+            return Duty.NOTHING
+        if self.hold is not Hold.NONE and self.observed in UP:
+            return Duty.STOP
+        if self.is_wanted and self.observed in DOWN and self.restart_at is not None and is_due:
+            return Duty.START
+        return Duty.NOTHING
+
+
+def remembered(memory: Memory, hold: Hold, *, is_ending: bool) -> Life:
+    """A life as the journal knows it; what it is now is still to be seen. `is_ending`: the game had been told to end."""
+    return Life(
+        is_ending=is_ending,
+        is_awaited=memory.run is not None and memory.run.is_awaited,
+        ready=memory.run.ready if memory.run else None,
+        desired=memory.desired,
+        hold=hold,
+        crashed_at=memory.crashed_at,
+        restart_at=memory.restart_at,
+        ended=memory.ended,
+    )
+
+
+def check(action: Action, life: Life, accepted: Iterable[Action]) -> None:
     """Whether an action may follow upon those that were accepted and have not ended.
 
     Raises:
         Fault: why not; nothing has been done.
     """
-    waiting = list(accepted)
+    every = list(accepted)
+    waiting = [each for each in every if each in LEADS_TO]
     if Action.DELETE_SERVER in waiting and action is not Action.KILL_SERVER:
         raise Fault(ErrorCode.INVALID_STATE, "The server is being deleted.")
-    if action is Action.CREATE_SERVER:
+    if action in {Action.CREATE_SERVER, Action.ADOPT_SERVER}:
         raise Fault(ErrorCode.SERVER_EXISTS, "A server of this id exists on this node already.")
-    if len(waiting) >= MOST_WAITING and action is not Action.KILL_SERVER:
+    if len(every) >= MOST_WAITING and action is not Action.KILL_SERVER:
         raise Fault(
             ErrorCode.INSUFFICIENT_RESOURCES,
             f"{MOST_WAITING} actions wait for this server already; let some of them end.",
         )
+    if life.hold is not Hold.NONE and action in {Action.START_SERVER, Action.RESTART_SERVER}:
+        raise Fault(ErrorCode.INVALID_STATE, f"The server is on hold ({life.hold}).")
+    _check_state(action, life, waiting)
+
+
+def _check_state(action: Action, life: Life, waiting: list[Action]) -> None:
+    state = life.observed
     will_be = LEADS_TO[waiting[-1]] if waiting else state
-    is_up = state in _UP or any(LEADS_TO[each] is ServerState.RUNNING for each in waiting)
+    is_up = state in UP or any(LEADS_TO[each] is ServerState.RUNNING for each in waiting)
+    is_about_to_run = life.restart_at is not None and life.is_wanted and not waiting
     match action:
         case Action.START_SERVER if will_be in {ServerState.RUNNING, ServerState.STARTING}:
             raise Fault(
                 ErrorCode.INVALID_STATE,
                 "The server is running already." if not waiting else "The server is about to run.",
             )
-        case Action.STOP_SERVER if will_be not in _UP | {ServerState.UNKNOWN}:
+        case Action.STOP_SERVER if will_be not in UP | {ServerState.UNKNOWN} and not is_about_to_run:
             raise Fault(ErrorCode.INVALID_STATE, f"The server is not running: it is {will_be}, or about to be.")
-        case Action.KILL_SERVER if not is_up and state is not ServerState.UNKNOWN:
+        case Action.KILL_SERVER if not is_up and state is not ServerState.UNKNOWN and not is_about_to_run:
             raise Fault(ErrorCode.INVALID_STATE, f"The server is not running: it is {state}.")
         case _:
             return
 
 
-def change_of(
-    server_id: str,
-    previous: ServerState | None,
-    state: ServerState,
-    container: Container | None,
-    *,
-    forced: bool | None,
-) -> StatusChanged:
-    """The news of a server's having become something, with what its container tells of it."""
-    return StatusChanged(
-        server_id=server_id,
-        previous_status=previous,
-        current_status=state,
-        pid=container.pid if container else None,
-        exit_code=container.exit_code if container else None,
-        oom_killed=container.oom_killed or None if container else None,
-        forced=forced,
-    )
+def _is_passing(life: Life, sight: Sight) -> bool:
+    """Whether a sight, while an action is under way, is only a step of it: a container made or removed, or not yet started."""
+    match sight.process:
+        case Process.NONE | Process.CREATED:
+            return True
+        case Process.EXITED:
+            is_known = life.ended is not None and life.ended.at == sight.exited_at
+            return is_known and life.observed is ServerState.STARTING
+        case Process.RUNNING:
+            return False
+
+
+def _up(life: Life) -> Life:
+    running = ServerState.STARTING if life.is_awaited else ServerState.RUNNING
+    observed = ServerState.STOPPING if life.is_ending else running
+    return replace(life, observed=observed, restart_at=None, ended=None)
+
+
+def _down(life: Life, observed: ServerState) -> Life:
+    return replace(life, observed=observed, is_awaited=False, ready=None)
+
+
+def _exited(life: Life, sight: Sight, policy: CrashPolicy, now: float) -> Life:
+    """An exit is judged once, when it is first seen; what it was called then it is called ever after."""
+    if life.ended is not None and life.ended.at == sight.exited_at:
+        return _planned(_down(life, ServerState(life.ended.observed)), now)
+    is_asked = life.is_ending or life.desired is Desired.OFF
+    is_crash = not is_asked and sight.exit_code != 0
+    observed = ServerState.CRASHED if is_crash else ServerState.STOPPED
+    after = replace(_down(life, observed), ended=Ended(at=sight.exited_at, observed=observed))
+    is_anothers = life.doing is not None and not life.is_own
+    if is_asked or is_anothers or not after.is_wanted:
+        return after
+    if sight.is_excused:
+        return replace(after, restart_at=now)
+    if is_crash:
+        return _crash(after, policy, now) if policy.restart else replace(after, desired=Desired.OFF)
+    return _crash(after, policy, now) if policy.clean == "restart" else replace(after, desired=Desired.OFF)
+
+
+def _crash(life: Life, policy: CrashPolicy, now: float) -> Life:
+    """Up the ladder, or off it."""
+    crashed_at = (*(at for at in life.crashed_at if now - policy.window < at <= now), now)
+    delay_s = next_start(policy, crashed_at, now)
+    if delay_s is None:
+        return replace(life, crashed_at=crashed_at, restart_at=None, desired=Desired.OFF)
+    return replace(life, crashed_at=crashed_at, restart_at=now + delay_s)
+
+
+def _planned(life: Life, now: float) -> Life:
+    """What should run, and does not, is never forgotten."""
+    is_owed = life.is_wanted and life.observed in DOWN and life.doing is None
+    return replace(life, restart_at=now) if is_owed and life.restart_at is None else life

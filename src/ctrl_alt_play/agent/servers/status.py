@@ -19,7 +19,7 @@ async def report(server: Server, clock: Clock) -> StatusReport:
     if container is None:
         raise Fault(ErrorCode.CONTAINER_NOT_FOUND, f"Server {server.id} has no container on this node.")
     started_at_s = container.started_at.timestamp() if container.started_at else None
-    figures = await server.meter.measure(started_at_s) if container.is_running else None
+    figures = await server.game.meter.measure(started_at_s) if container.is_running else None
     return StatusReport(
         server_id=server.id,
         status=server.state,

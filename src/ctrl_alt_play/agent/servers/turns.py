@@ -39,6 +39,12 @@ class Overtaken(Exception):
     """A kill has come; the action that it found does no more."""
 
 
+def give_way(overtaken: asyncio.Event) -> None:
+    """Raises: Overtaken, when something else has come."""
+    if overtaken.is_set():
+        raise Overtaken
+
+
 async def unless_overtaken(work: Coroutine[Any, Any, None], overtaken: asyncio.Event) -> None:
     """Does what may take long; what overtakes cuts it off.
 

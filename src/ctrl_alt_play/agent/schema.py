@@ -1,0 +1,54 @@
+"""The journal's tables, and the steps that bring an older file to them."""
+
+import sqlite3
+import uuid
+from pathlib import Path
+
+_FIRST = """
+CREATE TABLE servers (
+    id TEXT PRIMARY KEY, uid INTEGER NOT NULL, specification TEXT NOT NULL, is_meant_to_stop INTEGER NOT NULL DEFAULT 1
+) STRICT;
+CREATE TABLE operations (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, server_id TEXT NOT NULL, action TEXT NOT NULL,
+    payload TEXT NOT NULL, message_id TEXT, phase TEXT
+) STRICT;
+"""
+_DURABLE = """
+ALTER TABLE servers ADD COLUMN memory TEXT NOT NULL DEFAULT '{}';
+UPDATE servers SET memory = '{"desired":"on"}' WHERE is_meant_to_stop = 0;
+ALTER TABLE servers DROP COLUMN is_meant_to_stop;
+CREATE TABLE commands (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, server_id TEXT NOT NULL, action TEXT NOT NULL,
+    payload TEXT NOT NULL, message_id TEXT, phase TEXT, accepted_at REAL NOT NULL, ended_at REAL, code TEXT, message TEXT
+) STRICT;
+INSERT OR IGNORE INTO commands (position, id, server_id, action, payload, message_id, phase, accepted_at)
+    SELECT position, nullif(id, ''), server_id, action, payload, message_id, phase, CAST(strftime('%s', 'now') AS REAL) FROM operations;
+DROP TABLE operations;
+CREATE INDEX commands_open ON commands (position) WHERE ended_at IS NULL;
+CREATE INDEX commands_ended ON commands (ended_at) WHERE ended_at IS NOT NULL;
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY, server_id TEXT NOT NULL, kind TEXT NOT NULL, data TEXT NOT NULL, at REAL NOT NULL,
+    is_for_part1 INTEGER NOT NULL
+) STRICT;
+CREATE TABLE spool (id TEXT PRIMARY KEY, newest INTEGER NOT NULL) STRICT;
+"""
+STEPS = (_FIRST, _DURABLE)
+
+
+def open_database(file: Path) -> sqlite3.Connection:
+    """Opens or makes the file, and brings it up to date.
+
+    Raises:
+        sqlite3.Error: it cannot be used, or was written by a newer agent.
+    """
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 500;")
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version > len(STEPS):
+        raise sqlite3.DatabaseError(f"it was written by a newer agent (version {version}); upgrade this one")
+    for number, step in enumerate(STEPS[version:], version + 1):
+        database.executescript(f"BEGIN; {step} PRAGMA user_version = {number}; COMMIT;")
+    if database.execute("SELECT count(*) FROM spool").fetchone() == (0,):
+        database.execute("INSERT INTO spool VALUES (?, 0)", (uuid.uuid4().hex,))
+    return database

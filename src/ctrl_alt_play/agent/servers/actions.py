@@ -1,0 +1,254 @@
+"""What is done when a server is to be made, started, stopped, killed, changed or deleted, by a command or by the node itself.
+
+Each is written so that doing it again from the start completes it: that is how an agent goes on that was killed in the middle.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, assert_never
+
+import structlog
+
+from ctrl_alt_play.agent.engine.base import Container
+from ctrl_alt_play.agent.records import Entry, OperationRecord
+from ctrl_alt_play.agent.servers.node import Node
+from ctrl_alt_play.agent.servers.telling import Result
+from ctrl_alt_play.agent.servers.turns import Overtaken, give_way
+from ctrl_alt_play.protocol.contents import Action, DeletePayload, StopPayload
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.specification import Specification
+
+if TYPE_CHECKING:
+    from ctrl_alt_play.agent.servers.server import Server
+
+log = structlog.get_logger(__name__)
+
+
+class Actions:
+    """The actions on one server; its task does one at a time."""
+
+    def __init__(self, server: "Server", node: Node) -> None:
+        self._server = server
+        self._game = server.game
+        self._node = node
+        self._overtaken = server.inbox.overtaken
+
+    async def perform(self, operation: OperationRecord) -> Result:
+        """Does what was accepted; gives what its completion tells.
+
+        Raises:
+            Fault: it could not be done.
+            Overtaken: something else came first.
+        """
+        match operation.action:
+            case Action.CREATE_SERVER:
+                return await self._create()
+            case Action.ADOPT_SERVER:
+                return await self._adopt()
+            case Action.START_SERVER:
+                return await self._start()
+            case Action.STOP_SERVER:
+                return await self._stop(operation)
+            case Action.RESTART_SERVER:
+                return await self._restart(operation)
+            case Action.KILL_SERVER:
+                return await self._kill()
+            case Action.DELETE_SERVER:
+                return await self._delete(operation)
+            case Action.UPDATE_SERVER:
+                return await self._update(operation)
+            case Action.GET_STATUS | Action.SEND_COMMAND | Action.CANCEL:
+                raise Fault(ErrorCode.INTERNAL, f"{operation.action} is not for the inbox.")
+            case _:
+                assert_never(operation.action)
+
+    async def start_by_itself(self) -> None:
+        """The node starts what should run and does not: after a crash, a reboot, a hold. A failure is the next rung of the ladder.
+
+        Raises:
+            Fault, Overtaken: as a start that was asked for.
+        """
+        server = self._server
+        server.apply(server.life.begin(Action.START_SERVER, is_own=True))
+        try:
+            async with self._node.starting:
+                await self._launch()
+        except Fault as fault:
+            if fault.code is not ErrorCode.DOCKER_UNAVAILABLE and server.life.is_unplanned:
+                server.fail_to_start(fault)
+            raise
+
+    async def hold_down(self) -> None:
+        """A server on hold does not run. What is wanted of it stays, for when the hold ends."""
+        server = self._server
+        server.apply(server.life.begin(Action.STOP_SERVER, is_own=True))
+        await self._end_game(StopPayload(), self._game.record.specification.stop.timeout)
+
+    async def end_lost(self) -> None:
+        """A game that runs and does not answer is killed: the crash policy says what follows."""
+        await self._game.look()
+        if self._game.is_running:
+            await self._game.force()
+            await self._game.last_words()
+
+    async def _create(self) -> Result:
+        try:
+            await self._game.make(self._overtaken, self._server.progress)
+            await self._server.look()
+        except (Fault, Overtaken):
+            await self._game.remove_half_made()
+            await self._server.vanish()
+            raise
+        return {}
+
+    async def _adopt(self) -> Result:
+        """The container runs on as it was; that it runs is what is wanted of it."""
+        server = self._server
+        await server.adopt()
+        specification = self._game.record.specification
+        return {"specification": specification.model_dump(mode="json", by_alias=True)}
+
+    async def _start(self) -> Result:
+        await self._server.look()
+        if not self._game.is_running:
+            await self._launch()
+        try:
+            return {"ready": await self._until_ready()}
+        except Overtaken:
+            await self._undo_start()
+            raise
+
+    async def _launch(self) -> None:
+        """Makes the container as the specification of today wants it, and starts it.
+
+        Raises:
+            Fault: the game does not run.
+            Overtaken: something else came first; nothing was started.
+        """
+        server, game = self._server, self._game
+        await server.look()
+        if not game.exited.is_set():
+            return
+        await game.make(self._overtaken, server.progress)
+        await game.look()
+        server.apply(server.life.launch())
+        server.progress("starting")
+        await game.start(self._overtaken)
+        if game.exited.is_set():
+            raise await self._ended_early("at once")
+        server.settle()
+        server.watch_game()
+        give_way(self._overtaken)
+
+    async def _until_ready(self) -> bool | None:
+        """Whether the game is ready, in its own time. What else was accepted for the server does not wait for it.
+
+        Raises:
+            Fault: it ended before.
+            Overtaken: something else came first.
+        """
+        watch = self._server.watch
+        if watch is None or watch.decided.is_set():
+            return self._server.life.ready
+        self._server.progress("waiting until it is ready")
+        inbox = self._server.inbox
+        while not (watch.decided.is_set() or inbox.has_other_plans):
+            inbox.arrived.clear()
+            events = (watch.decided, self._game.exited, self._overtaken, inbox.arrived)
+            waits = {asyncio.create_task(event.wait()) for event in events}
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+            give_way(self._overtaken)
+            if self._game.exited.is_set():
+                raise await self._ended_early("before it was ready")
+        return self._server.life.ready
+
+    async def _ended_early(self, when: str) -> Fault:
+        await self._game.last_words()
+        sentence = f"The game ended {when}, with exit code {_exit_code(self._game.container)}. Its console says why."
+        return Fault(ErrorCode.CONFIG_INVALID, sentence)
+
+    async def _undo_start(self) -> None:
+        """A start that was cancelled leaves nothing running. What a kill overtakes the kill ends."""
+        if self._server.inbox.reason.code is ErrorCode.CANCELLED and self._game.is_running:
+            self._overtaken.clear()
+            await self._end_game(StopPayload(), self._game.record.specification.stop.timeout)
+
+    async def _stop(self, operation: OperationRecord) -> Result:
+        """Resumes where a killed agent left off: the game was asked once, and its time goes on."""
+        await self._server.look()
+        if not self._game.is_running:
+            return {}
+        payload = operation.payload if isinstance(operation.payload, StopPayload) else StopPayload()
+        rule = self._game.record.specification.stop
+        timeout_s = rule.timeout if payload.timeout is None else payload.timeout
+        asked_at = operation.phase.get("asked_at")
+        if asked_at is None:
+            return await self._end_game(payload, timeout_s)
+        left_s = min(timeout_s, max(0.0, asked_at + timeout_s - self._server.now()))
+        self._server.apply(self._server.life.tell_to_end())
+        return await self._await_end(left_s)
+
+    async def _end_game(self, payload: StopPayload, timeout_s: float) -> Result:
+        server = self._server
+        server.apply(server.life.tell_to_end())
+        server.progress("stopping")
+        await self._game.ask_to_stop(payload)
+        await server.note("asked_at")
+        return await self._await_end(timeout_s)
+
+    async def _await_end(self, timeout_s: float) -> Result:
+        has_exited = await self._game.wait_for_exit(timeout_s, self._overtaken)
+        if not has_exited:
+            log.warning("stop_forced", server_id=self._game.id, timeout_s=timeout_s)
+            await self._game.force()
+        return await self._stopped(forced=not has_exited)
+
+    async def _stopped(self, *, forced: bool) -> Result:
+        await self._game.last_words()
+        await self._game.look()
+        self._server.settle(forced=forced or None)
+        return {"forced": forced, "exitCode": _exit_code(self._game.container)}
+
+    async def _restart(self, operation: OperationRecord) -> Result:
+        if "stopped_at" not in operation.phase:
+            await self._stop(operation)
+            await self._server.note("stopped_at")
+        return await self._start()
+
+    async def _kill(self) -> Result:
+        await self._server.look()
+        if not self._game.is_running:
+            return {}
+        self._server.apply(self._server.life.tell_to_end())
+        await self._game.force()
+        return await self._stopped(forced=True)
+
+    async def _delete(self, operation: OperationRecord) -> Result:
+        """With `keep_data` the game may still save what it has; else nothing that it could save would stay."""
+        keep_data = isinstance(operation.payload, DeletePayload) and operation.payload.keep_data
+        if keep_data:
+            await self._stop(operation)
+        await self._server.look()
+        if self._game.is_running:
+            self._server.apply(self._server.life.tell_to_end())
+        await self._game.remove(keep_data=keep_data)
+        await self._server.vanish()
+        return {}
+
+    async def _update(self, operation: OperationRecord) -> Result:
+        """Kept at once; the container follows at its next start. An older specification than that of today changes nothing."""
+        server, wanted = self._server, operation.payload
+        if not isinstance(wanted, Specification):
+            raise Fault(ErrorCode.INVALID_PAYLOAD, "A change needs a specification.")
+        if wanted.revision > self._game.record.specification.revision:
+            self._game.specify(wanted)
+            await self._node.journal.written(Entry(specification=(server.id, wanted)))
+            server.apply(server.life.hold_by(wanted.hold, server.now()))
+        return {"revision": self._game.record.specification.revision}
+
+
+def _exit_code(container: Container | None) -> int | None:
+    return None if container is None else container.exit_code

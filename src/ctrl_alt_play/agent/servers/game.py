@@ -1,0 +1,201 @@
+"""A server's container, folder and console on this node: how each step upon them is done. It knows no commands and decides nothing."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+import structlog
+
+from ctrl_alt_play.agent.engine.base import Container, Plan
+from ctrl_alt_play.agent.engine.container import fingerprint
+from ctrl_alt_play.agent.records import ServerRecord
+from ctrl_alt_play.agent.servers import folder as folders
+from ctrl_alt_play.agent.servers.console import Console
+from ctrl_alt_play.agent.servers.figures import Meter
+from ctrl_alt_play.agent.servers.node import Node
+from ctrl_alt_play.agent.servers.turns import Overtaken, give_way, unless_overtaken
+from ctrl_alt_play.protocol.contents import StopPayload
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.specification import Specification
+
+KILL_TIMEOUT_S = 2.0
+KILL_TRIES = 5
+LAST_WORDS_S = 1.0
+LINES_KEPT = 100
+log = structlog.get_logger(__name__)
+OnProgress = Callable[[str, float | None], None]
+"""Takes a phase and its percent, where that is known."""
+
+
+class Game:
+    """What there is of one server. `container` is as it was seen last; `exited` is set while nothing runs."""
+
+    def __init__(self, record: ServerRecord, node: Node, on_line: Callable[[str, str], None]) -> None:
+        self.record = record
+        self.container: Container | None = None
+        self.exited = asyncio.Event()
+        self.folder = node.folder / "servers" / record.id
+        self.meter = Meter(record.id, node.engine, self.folder, node.clock)
+        self.console = Console(record.id, node.engine, self._hear)
+        self.last_lines: deque[str] = deque(maxlen=LINES_KEPT)
+        self._node = node
+        self._on_line = on_line
+        self._looks = self._looked = 0
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def is_running(self) -> bool:
+        return self.container is not None and self.container.is_running
+
+    def specify(self, specification: Specification) -> None:
+        """Another specification, from the next start on."""
+        self.record = replace(self.record, specification=specification)
+
+    async def look(self) -> bool:
+        """Asks the engine how the container is. Whether the answer is to be believed: it was not overtaken by a later one.
+
+        Raises:
+            Fault: the engine does not answer.
+        """
+        self._looks += 1
+        look = self._looks
+        container = await self._node.engine.inspect(self.id)
+        if look < self._looked:
+            return False
+        self._looked = look
+        self.container = container
+        if self.is_running:
+            self.exited.clear()
+        else:
+            self.exited.set()
+        return True
+
+    async def take_up_console(self) -> None:
+        """Reads on where a game runs whose console nobody reads."""
+        if self.is_running and not self.console.is_open:
+            await self.console.open()
+
+    async def make(self, overtaken: asyncio.Event, on_progress: OnProgress) -> None:
+        """Makes the container as the specification wants it; one that is as it should be stays, another is made anew.
+
+        Raises:
+            Fault: why it cannot be made.
+            Overtaken: something else came first.
+        """
+        engine, plan = self._node.engine, self._plan()
+        if self.container is not None and self.container.fingerprint == fingerprint(plan):
+            return
+        on_progress("image", None)
+        image = engine.ensure_image(plan.specification.image, on_progress)
+        await unless_overtaken(image, overtaken)
+        on_progress("container", None)
+        owner = plan.uid if self._node.owns_folders else None
+        await asyncio.to_thread(folders.make, self.folder, owner)
+        if self.container is not None:
+            log.info("container_outdated", server_id=self.id, revision=plan.specification.revision)
+            await self.console.close()
+            await engine.remove(self.id)
+        await engine.create(plan)
+
+    async def remove_half_made(self) -> None:
+        """A container of ours that was made although the engine did not say so would keep its server's name for ever."""
+        with suppress(Fault):
+            found = await self._node.engine.inspect(self.id)
+            if found is not None and (found.server_id, found.node_id) == (self.id, self._node.id):
+                await self._node.engine.remove(self.id)
+        with suppress(OSError):
+            self.folder.rmdir()
+
+    async def start(self, overtaken: asyncio.Event) -> None:
+        """Starts the process, its console being read from before its first word.
+
+        Raises:
+            Fault: the engine refuses.
+            Overtaken: something else came first.
+        """
+        self.last_lines.clear()
+        await self.console.open()
+        try:
+            give_way(overtaken)
+            await self._node.engine.start(self.id)
+        except (Fault, Overtaken):
+            await self.console.close()
+            raise
+        self.meter.reset()
+        await self.look()
+
+    async def ask_to_stop(self, payload: StopPayload) -> None:
+        """By the payload's signal, or else by the server's own rule."""
+        rule = self.record.specification.stop
+        if payload.signal is None and rule.command is not None:
+            try:
+                await self.console.write(rule.command)
+            except Fault as fault:
+                log.warning("stop_command_not_written", server_id=self.id, reason=fault.message)
+            else:
+                return
+        await self._node.engine.signal(self.id, payload.signal or rule.signal)
+
+    async def wait_for_exit(self, timeout_s: float, overtaken: asyncio.Event) -> bool:
+        """Whether the game ended in time.
+
+        Raises:
+            Overtaken: something else came first.
+        """
+        waits = {asyncio.create_task(event.wait()) for event in (self.exited, overtaken)}
+        try:
+            await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if self.exited.is_set():
+            return True
+        give_way(overtaken)
+        await self.look()
+        return self.exited.is_set()
+
+    async def force(self) -> None:
+        """Kills the game, and returns when it is dead.
+
+        Raises:
+            Fault: it does not die.
+        """
+        for _ in range(KILL_TRIES):
+            await self._node.engine.signal(self.id, "SIGKILL")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(KILL_TIMEOUT_S):
+                    await self.exited.wait()
+            await self.look()
+            if self.exited.is_set():
+                return
+        raise Fault(
+            ErrorCode.DOCKER_ERROR, "The game still runs after SIGKILL; the node's kernel or Docker is in trouble."
+        )
+
+    async def last_words(self) -> None:
+        """Waits a moment for what an ended game wrote last."""
+        await self.console.drained(LAST_WORDS_S)
+
+    async def remove(self, *, keep_data: bool) -> None:
+        """Removes the container, killing what runs in it, and the folder unless it is to be kept."""
+        if self.container is not None:
+            await self._node.engine.remove(self.id)
+        if not keep_data:
+            await asyncio.to_thread(folders.remove, self.folder)
+
+    async def close(self) -> None:
+        """Lets go of the game, which goes on."""
+        await self.console.close()
+
+    def _plan(self) -> Plan:
+        uid = self.record.uid
+        return Plan(self.id, self._node.id, self.record.specification, self.folder, uid, self._node.gid_of(uid))
+
+    def _hear(self, stream: str, text: str) -> None:
+        self.last_lines.append(text)
+        self._on_line(stream, text)

@@ -1,0 +1,95 @@
+"""What a server was asked to do and has not ended, in the order of acceptance. A kill overtakes all before it; a cancelled one is dropped."""
+
+import asyncio
+from collections import deque
+
+from ctrl_alt_play.agent.records import OperationRecord
+from ctrl_alt_play.agent.servers.life import LEADS_TO
+from ctrl_alt_play.protocol.contents import Action
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+
+KILLED = Fault(ErrorCode.INVALID_STATE, "A kill has overtaken it.")
+DROPPED = Fault(ErrorCode.INVALID_STATE, "A kill or a deletion has overtaken it.")
+CANCELLED = Fault(ErrorCode.CANCELLED, "It was cancelled.")
+_CANCELLABLE = {Action.CREATE_SERVER, Action.START_SERVER}
+"""What can be undone while it is under way. A game that was told to end cannot be told otherwise."""
+
+
+class Inbox:
+    """`overtaken` is set while what is under way has to give way; `arrived` when there is something new to look at."""
+
+    def __init__(self) -> None:
+        self.current: OperationRecord | None = None
+        self.overtaken = asyncio.Event()
+        self.arrived = asyncio.Event()
+        self.reason = KILLED
+        """Why what is under way has to give way."""
+        self._waiting: deque[OperationRecord] = deque()
+        self._dropped: list[tuple[OperationRecord, Fault]] = []
+
+    @property
+    def actions(self) -> list[Action]:
+        """What is under way and what waits, in order."""
+        current = [self.current] if self.current else []
+        return [operation.action for operation in (*current, *self._waiting)]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._waiting
+
+    @property
+    def has_other_plans(self) -> bool:
+        """Whether something waits that changes what the server is."""
+        return any(operation.action in LEADS_TO for operation in self._waiting)
+
+    def waiting_actions(self) -> list[Action]:
+        return [operation.action for operation in self._waiting]
+
+    def put(self, operation: OperationRecord) -> None:
+        """Takes an accepted command. A kill ends what is under way and what waits, but not what comes after it."""
+        if operation.action is Action.KILL_SERVER:
+            for each in list(self._waiting):
+                if each.action is not Action.KILL_SERVER:
+                    self._drop(each, DROPPED)
+            self.reason = KILLED
+            self.overtaken.set()
+        self._waiting.append(operation)
+        self.arrived.set()
+
+    def take(self) -> OperationRecord:
+        """The next one, which is under way from now on."""
+        self.current = self._waiting.popleft()
+        self.overtaken.clear()
+        return self.current
+
+    def cancel(self, command_id: str) -> None:
+        """Drops what waits, or has it give way.
+
+        Raises:
+            Fault: `INVALID_STATE`, it has ended or cannot be undone any more.
+        """
+        for operation in self._waiting:
+            if operation.id == command_id:
+                self._drop(operation, CANCELLED)
+                self.arrived.set()
+                return
+        current = self.current
+        if current is None or current.id != command_id:
+            raise Fault(ErrorCode.INVALID_STATE, "It has ended already, or was never accepted.")
+        if current.action not in _CANCELLABLE:
+            raise Fault(ErrorCode.INVALID_STATE, "It is under way and cannot be undone any more.")
+        self.reason = CANCELLED
+        self.overtaken.set()
+
+    def drop_all(self) -> None:
+        for operation in list(self._waiting):
+            self._drop(operation, DROPPED)
+
+    def take_dropped(self) -> list[tuple[OperationRecord, Fault]]:
+        """What was dropped since this was asked last, with the reason: it was accepted, so its end is to be told."""
+        dropped, self._dropped = self._dropped, []
+        return dropped
+
+    def _drop(self, operation: OperationRecord, reason: Fault) -> None:
+        self._waiting.remove(operation)
+        self._dropped.append((operation, reason))

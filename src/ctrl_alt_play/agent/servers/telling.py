@@ -1,0 +1,123 @@
+"""What is told of a server, as durable events: each made in one place, from what it tells of."""
+
+from datetime import datetime
+from typing import Any
+
+from ctrl_alt_play.agent.engine.base import Container, ContainerState
+from ctrl_alt_play.agent.records import Ending, Entry, News, OperationRecord
+from ctrl_alt_play.agent.servers.life import FAILED, Life, Process, Sight
+from ctrl_alt_play.clock import at_seconds
+from ctrl_alt_play.protocol.contents import Action, Outcome, ServerState, StatusChanged
+from ctrl_alt_play.protocol.errors import Fault
+from ctrl_alt_play.protocol.messages import ErrorBody
+from ctrl_alt_play.protocol.part2 import CommandCompleted, ServerSnapshot, UnderWay
+
+STATUS, COMPLETED, CRASHED = "server_status_changed", "command_completed", "server_crashed"
+Result = dict[str, Any]
+_PROCESSES = {
+    ContainerState.CREATED: Process.CREATED,
+    ContainerState.RUNNING: Process.RUNNING,
+    ContainerState.EXITED: Process.EXITED,
+}
+
+
+def sight_of(container: Container | None, *, is_excused: bool) -> Sight:
+    """A container as the state machine sees it."""
+    if container is None:
+        return Sight(Process.NONE)
+    ended_at = container.finished_at.timestamp() if container.finished_at else 0.0
+    return Sight(_PROCESSES[container.state], container.exit_code, ended_at, is_excused)
+
+
+def change(
+    server_id: str,
+    previous: ServerState | None,
+    life: Life,
+    container: Container | None,
+    command_id: str | None,
+    *,
+    forced: bool | None = None,
+) -> StatusChanged:
+    """What a server has become, with what its container tells of it."""
+    return StatusChanged(
+        server_id=server_id,
+        previous_status=previous,
+        current_status=life.observed,
+        pid=container.pid if container else None,
+        exit_code=container.exit_code if container else None,
+        oom_killed=container.oom_killed or None if container else None,
+        forced=forced,
+        ready=life.ready if life.observed is ServerState.RUNNING else None,
+        desired=life.desired,
+        command_id=command_id,
+        restart_at=None if life.restart_at is None else at_seconds(life.restart_at),
+    )
+
+
+def failure(operation: OperationRecord, fault: Fault, at: datetime) -> tuple[News, ...]:
+    """That an attempt failed, in part 1's way; in part 2 the command's completion tells it too."""
+    word = FAILED.get(operation.action)
+    if word is None:
+        return ()
+    told = StatusChanged(server_id=operation.server_id, status=word, error=fault.message, code=fault.code)
+    return (News(STATUS, operation.server_id, told, at, is_for_part1=True),)
+
+
+def deletion(server_id: str, previous: ServerState | None, at: datetime) -> News:
+    told = StatusChanged(server_id=server_id, previous_status=previous, current_status=Outcome.DELETED)
+    return News(STATUS, server_id, told, at, is_for_part1=True)
+
+
+def end(
+    operation: OperationRecord,
+    fault: Fault | None,
+    result: Result,
+    began_at: datetime | None,
+    at: datetime,
+    *before: News,
+    removes: bool = False,
+) -> Entry:
+    """The end of an accepted command, as it is kept and told. A legacy message has no id, and its end is answered, not told."""
+    news = before
+    if operation.id is not None:
+        completed = CommandCompleted(
+            command_id=operation.id,
+            action=operation.action,
+            server_id=operation.server_id,
+            success=fault is None,
+            error=None if fault is None else ErrorBody(code=fault.code, message=fault.message),
+            result=result or None,
+            started_at=began_at or operation.accepted_at,
+            finished_at=at,
+        )
+        news = (*before, News(COMPLETED, operation.server_id, completed, at))
+    removed = operation.server_id if removes else None
+    return Entry(news=news, ending=Ending(operation.position, at, fault), removed=removed)
+
+
+def word(operation: OperationRecord, state: ServerState, fault: Fault | None) -> ServerState | Outcome:
+    """How part 1 calls the end of an action."""
+    if fault is not None:
+        return FAILED.get(operation.action, Outcome.START_FAILED)
+    return Outcome.DELETED if operation.action is Action.DELETE_SERVER else state
+
+
+def snapshot(
+    server_id: str, revision: int, life: Life, container: Container | None, since: datetime, under_way: UnderWay | None
+) -> ServerSnapshot:
+    """All axes of a server, as they are now."""
+    return ServerSnapshot(
+        server_id=server_id,
+        revision=revision,
+        desired=life.desired,
+        observed=life.observed,
+        since=since,
+        ready=life.ready if life.observed is ServerState.RUNNING else None,
+        hold=life.hold,
+        container_id=container.id if container else None,
+        pid=container.pid if container else None,
+        exit_code=container.exit_code if container else None,
+        crashes=len(life.crashed_at),
+        restart_at=None if life.restart_at is None else at_seconds(life.restart_at),
+        operation=under_way,
+    )

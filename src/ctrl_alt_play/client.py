@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -79,13 +80,13 @@ class Api:
         self._http.close()
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        """One request.
+        """One request; what is None in `query` is left out.
 
         Raises:
             ApiError: with the panel's code and sentence, or `UNREACHABLE`.
         """
         try:
-            response = self._http.request(method, path, json=body, params=query)
+            response = self._http.request(method, path, json=body, params=_given(query))
         except httpx.HTTPError as error:
             raise ApiError(
                 "UNREACHABLE", f"The panel at {self._http.base_url} does not answer ({error}). Is it running?"
@@ -94,19 +95,24 @@ class Api:
             return response.json() if response.content else None
         raise _error_of(response)
 
-    def every(self, path: str, **query: Any) -> list[Any]:
-        """All items of a paged list."""
+    def every(self, path: str, most: int | None = None, **query: Any) -> list[Any]:
+        """The items of a paged list: all of them, or the first `most`."""
         items: list[Any] = []
         cursor: str | None = None
         while True:
-            page = self.call("GET", path, **query, **({"cursor": cursor} if cursor else {}))
+            page = self.call("GET", path, **query, cursor=cursor)
             items += page["items"]
             cursor = page.get("next_cursor")
-            if not cursor:
-                return items
+            if not cursor or (most is not None and len(items) >= most):
+                return items[:most]
 
-    def follow(self, operation: dict[str, Any], timeout_s: float = 1800) -> dict[str, Any]:
-        """Waits for an operation's end.
+    def follow(
+        self,
+        operation: dict[str, Any],
+        timeout_s: float = 1800,
+        tell: Callable[[dict[str, Any]], None] = lambda _: None,
+    ) -> dict[str, Any]:
+        """Waits for an operation's end; `tell` hears of it each time it was looked at.
 
         Raises:
             ApiError: it failed, with its code and reason, or took longer than `timeout_s`.
@@ -117,9 +123,14 @@ class Api:
                 raise ApiError("TIMEOUT", f"The operation {operation['id']} goes on still after {timeout_s:.0f} s.")
             time.sleep(FOLLOW_EVERY_S)
             operation = self.call("GET", f"/api/operations/{operation['id']}")
+            tell(operation)
         if operation["state"] == "failed":
             raise ApiError(operation["code"] or "INTERNAL", operation["message"] or "The operation failed.")
         return operation
+
+
+def _given(query: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in query.items() if value is not None}
 
 
 def _error_of(response: httpx.Response) -> ApiError:

@@ -37,7 +37,7 @@ async def test_a_watch_that_breaks_begins_anew(
 
     monkeypatch.setattr(engine, "inspect", odd)
     engine.end_game("one", 3)
-    await until(lambda: home.teller.words("one")[-2:] == ["crashed", "running"])
+    await until(lambda: home.teller.words("one")[-2:] == ["stopped", "running"])
     assert server.state is ServerState.RUNNING
 
 

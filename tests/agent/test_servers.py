@@ -410,7 +410,7 @@ async def test_an_engine_lost_makes_servers_unknown_and_its_return_makes_them_tr
     await until(lambda: home.server("one").state is ServerState.RUNNING)
     await until(lambda: home.server("two").state is ServerState.RUNNING)
     assert home.teller.words("one") == ["created", "running", "unknown", "running"]
-    assert home.teller.words("two") == ["created", "running", "unknown", "crashed", "running"]
+    assert home.teller.words("two") == ["created", "running", "unknown", "stopped", "running"]
 
 
 async def test_the_console_is_taken_up_again_after_the_engines_return(home: Household) -> None:

@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from ctrl_alt_play.agent.engine.base import (
+    LOG_BYTES,
     Attachment,
     Change,
     Chunk,
     Container,
     ContainerState,
     EngineInfo,
+    OnPull,
     Plan,
     Sample,
 )
@@ -80,6 +82,8 @@ class Box:
 
     id: str
     plan: Plan
+    image_id: str
+    address: str
     state: ContainerState = ContainerState.CREATED
     running: Running | None = None
     exit_code: int | None = None
@@ -87,6 +91,8 @@ class Box:
     error: str = ""
     finished_at: datetime | None = None
     attachments: list["FakeAttachment"] = field(default_factory=list)
+    kept: list[tuple[float, Chunk]] = field(default_factory=list)
+    """The output, and when it was written."""
 
     def container(self) -> Container:
         running = self.running
@@ -102,6 +108,8 @@ class Box:
             finished_at=self.finished_at if self.state is ContainerState.EXITED else None,
             fingerprint=fingerprint(self.plan),
             image=self.plan.specification.image,
+            image_id=self.image_id,
+            address=self.address if running else None,
             uid=self.plan.uid,
             specification=self.plan.specification,
             started_at=running.started_at if running else None,
@@ -113,6 +121,12 @@ class FakeEngine:
 
     def __init__(self, game: Game | None = None) -> None:
         self.images = {"game"}
+        self.image_ids: dict[str, str] = {}
+        """What an image's name means now; by itself each name means one image for ever."""
+        self.pulls: dict[str, list[tuple[str, float | None]]] = {}
+        """Images that are elsewhere, and what is heard while they are pulled."""
+        self.address = "127.0.0.1"
+        """Where the games of containers that are made from now on are reached."""
         self.games: defaultdict[str, Game] = defaultdict(lambda: game or Game())
         self.boxes: dict[str, Box] = {}
         self.taken_ports: set[tuple[int, str]] = set()
@@ -167,8 +181,10 @@ class FakeEngine:
 
     def output(self, server_id: str, data: bytes, stream: str = "stdout") -> None:
         """The game writes."""
-        for attachment in self.boxes[server_id].attachments:
-            attachment.chunks.put_nowait(Chunk(stream, data))
+        box, chunk = self.boxes[server_id], Chunk(stream, data)
+        box.kept.append((datetime.now(UTC).timestamp(), chunk))
+        for attachment in box.attachments:
+            attachment.chunks.put_nowait(chunk)
 
     def overlaps(self) -> list[tuple[Call, Call]]:
         """Calls upon one server that were under way at the same time."""
@@ -188,23 +204,31 @@ class FakeEngine:
         await self._arrive("info", "")
         return EngineInfo("20.10.24", {"bridge": "172.17.0.0/16"})
 
-    async def ensure_image(self, image: str, on_progress: Callable[[str, float | None], None] | None = None) -> None:
+    async def ensure_image(self, image: str, on_progress: OnPull | None = None) -> None:
         await self._arrive("ensure_image", "")
+        if image in self.pulls:
+            for told in self.pulls.pop(image):
+                if on_progress is not None:
+                    on_progress(*told)
+                await asyncio.sleep(0)
+            self.images.add(image)
         if image not in self.images:
             raise Fault(ErrorCode.IMAGE_NOT_FOUND, f"The image {image} is not on this node and could not be pulled.")
 
     async def create(self, plan: Plan) -> None:
         async with self._call("create", plan.server_id):
             box = self.boxes.get(plan.server_id)
-            if box is not None and box.plan == plan:
+            if box is not None and (box.plan.node_id, fingerprint(box.plan)) == (plan.node_id, fingerprint(plan)):
                 return
             if box is not None:
                 raise Fault(
                     ErrorCode.SERVER_EXISTS, f"The name {plan.server_id} is already in use by container {box.id}."
                 )
-            if plan.specification.image not in self.images:
-                raise Fault(ErrorCode.IMAGE_NOT_FOUND, f"No such image: {plan.specification.image}")
-            self.boxes[plan.server_id] = Box(f"box-{next(self._numbers)}", plan)
+            image = plan.specification.image
+            if image not in self.images:
+                raise Fault(ErrorCode.IMAGE_NOT_FOUND, f"No such image: {image}")
+            image_id = self.image_ids.get(image, f"id-of-{image}")
+            self.boxes[plan.server_id] = Box(f"box-{next(self._numbers)}", plan, image_id, self.address)
             self._tell(plan.server_id, "create")
 
     async def start(self, server_id: str) -> None:
@@ -272,6 +296,18 @@ class FakeEngine:
         attachment = FakeAttachment(self, box)
         box.attachments.append(attachment)
         return attachment
+
+    async def logs(
+        self, server_id: str, *, since_s: float | None = None, tail: int | None = None
+    ) -> AsyncIterator[Chunk]:
+        await self._arrive("logs", server_id)
+        kept = [chunk for at_s, chunk in self._box(server_id).kept if since_s is None or at_s >= since_s]
+        left = LOG_BYTES
+        for chunk in kept if tail is None else kept[len(kept) - min(tail, len(kept)) :]:
+            yield chunk
+            left -= len(chunk.data)
+            if left <= 0:
+                return
 
     async def sample(self, server_id: str) -> Sample | None:
         await self._arrive("sample", server_id)

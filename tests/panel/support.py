@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
+from tests.fakes.part2_agent import Part2Agent
 from tests.foreign.agent import ForeignAgent
 
 from ctrl_alt_play.clock import SystemClock
@@ -22,6 +23,7 @@ from ctrl_alt_play.panel.serving import Server, listen, uvicorn_config
 PASSWORD = "correct horse battery"
 TICK_S = 0.1
 T = TypeVar("T")
+AnyAgent = TypeVar("AnyAgent", ForeignAgent, Part2Agent)
 _numbers = itertools.count(1)
 
 SPECIFICATION = {
@@ -123,7 +125,7 @@ class PanelUnderTest:
         self.clock = HeldClock()
         self._stack = AsyncExitStack()
         self._serving: asyncio.Task[None] | None = None
-        self._agents: list[ForeignAgent] = []
+        self._agents: list[ForeignAgent | Part2Agent] = []
 
     async def __aenter__(self) -> Self:
         self.bootstrapped: Bootstrapped = await bootstrap(self.config, "first", "The first node")
@@ -187,25 +189,30 @@ class PanelUnderTest:
         node = await self.admin.post("/api/nodes", {"id": node_id, "name": "A node"}, status=201)
         return ForeignAgent(self.agents_url, node_id, node["secret"], **how)
 
-    async def connected(self, agent: ForeignAgent) -> ForeignAgent:
+    async def part2_agent(self, **how: Any) -> Part2Agent:
+        """As `agent`, one that speaks part 2."""
+        agent = await self.agent()
+        return Part2Agent(agent.url, agent.node_id, agent.secret, **how)
+
+    async def connected(self, agent: AnyAgent) -> AnyAgent:
         await agent.come()
         self._agents.append(agent)
         await self.sees_node(agent, online=True)
         return agent
 
-    async def sees_node(self, agent: ForeignAgent, *, online: bool) -> dict[str, Any]:
+    async def sees_node(self, agent: ForeignAgent | Part2Agent, *, online: bool) -> dict[str, Any]:
         async def so() -> Any:
             node = await self.admin.get(f"/api/nodes/{agent.node_id}")
             return node if node["online"] is online else None
 
         return await until(so)
 
-    async def server(self, agent: ForeignAgent, owner: Person | None = None, **more: Any) -> str:
+    async def server(self, agent: ForeignAgent | Part2Agent, owner: Person | None = None, **more: Any) -> str:
         """The id of a server that the agent has created."""
         operation = await self.admin.operation(await self.admin.post("/api/servers", self.new(agent, owner, **more)))
         assert operation["state"] == "succeeded", operation
         return str(operation["server_id"])
 
-    def new(self, agent: ForeignAgent, owner: Person | None = None, **more: Any) -> dict[str, Any]:
+    def new(self, agent: ForeignAgent | Part2Agent, owner: Person | None = None, **more: Any) -> dict[str, Any]:
         owned = {} if owner is None else {"owner_id": owner.id}
         return {**SPECIFICATION, "name": unique("server"), "node_id": agent.node_id, **owned, **more}

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ctrl_alt_play.errors import StartupError
 from ctrl_alt_play.panel.config import load
-from ctrl_alt_play.panel.errors import StartupError
 
 
 def test_defaults_are_the_protocols_own(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_file_given_by_hand_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("port = 70000", "port"),
+        ("port = 70000", "PORT: "),
         ('jwt_secret = "short"', "at least 32 characters"),
         ("prot = 3000", "prot"),
         ("port = ", "cannot be read"),

@@ -11,6 +11,8 @@ from tests.panel.support import PanelUnderTest, make_config
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from ctrl_alt_play.panel.main import _share
+
 SHARED = "one secret for all the original agents"
 
 
@@ -63,6 +65,23 @@ async def test_after_ten_failures_an_address_waits_for_a_minute(own_panel: Panel
     assert 0 < int(refused.response.headers["Retry-After"]) <= 60
     own_panel.clock.ahead_s += 61
     await own_panel.connected(agent)
+
+
+async def test_a_shared_secret_that_is_changed_shuts_out_who_came_with_the_one_before(
+    original_panel: PanelUnderTest,
+) -> None:
+    own, sharing = [await original_panel.agent() for _ in range(2)]
+    own_secret, sharing.secret = own.secret, SHARED
+    await original_panel.connected(own)
+    await original_panel.connected(sharing)
+    _share(original_panel.app, make_config(original_panel.config.data, agent_secret="another one for all of them"))
+    await original_panel.sees_node(sharing, online=False)
+    assert sharing.closed_with == 1008
+    assert await status(original_panel.agents_url, SHARED, sharing.node_id) == 401
+    assert await original_panel.sees_node(own, online=True)
+    sharing.secret = "another one for all of them"
+    await original_panel.connected(sharing)
+    assert own.secret == own_secret
 
 
 async def test_many_agents_at_one_address_may_come_at_once(own_panel: PanelUnderTest) -> None:

@@ -2,6 +2,8 @@
 
 import httpx
 import pytest
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 from tests.panel.support import PanelUnderTest, Person
 
 TYPE = "application/problem+json"
@@ -18,6 +20,13 @@ def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
 
 async def test_an_address_that_is_not_there_is_a_problem(admin: Person) -> None:
     assert is_problem(await admin.api.get("/api/nothing"), 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/servers/%00", "/api/servers?name=%00", "/api/operations/%00", "/api/nodes/%00/events"]
+)
+async def test_an_address_that_no_database_could_keep_is_not_there(admin: Person, path: str) -> None:
+    assert is_problem(await admin.api.get(path), 404, "NOT_FOUND")
 
 
 async def test_a_method_that_is_not_taken_is_a_problem(admin: Person) -> None:
@@ -42,6 +51,36 @@ async def test_a_failure_of_ours_is_a_problem_that_tells_nothing_of_its_inside(
     answer = await admin.api.get("/api/auth/me")
     assert is_problem(answer, 500, "INTERNAL")
     assert "inside" not in answer.text
+
+
+async def test_what_is_logged_for_a_request_carries_the_id_that_its_answer_has(
+    panel: PanelUnderTest, admin: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ctrl_alt_play.panel.accounts.service.get", fail)
+    with capture_logs(processors=[merge_contextvars]) as events:
+        failed = await admin.api.get("/api/auth/me")
+        missing = await admin.api.get("/api/nothing")
+    ids = {answer.headers["x-request-id"] for answer in (failed, missing)}
+    assert len(ids) == 2
+    assert {event["request_id"] for event in events if event["event"] == "request_answered"} == ids
+    (error,) = [event for event in events if event["event"] == "request_failed"]
+    assert error["request_id"] == failed.headers["x-request-id"]
+
+
+async def test_what_is_logged_for_an_order_carries_the_request_and_the_operation(
+    panel: PanelUnderTest, admin: Person
+) -> None:
+    agent = await panel.connected(await panel.agent())
+    server_id = await panel.server(agent)
+    with capture_logs(processors=[merge_contextvars]) as events:
+        answer = await admin.api.post(f"/api/servers/{server_id}/start")
+    (sent,) = [event for event in events if event["event"] == "operation_sent"]
+    assert sent["operation_id"] == answer.json()["id"]
+    assert sent["request_id"] == answer.headers["x-request-id"]
+    assert (sent["server_id"], sent["node_id"]) == (server_id, agent.node_id)
 
 
 async def test_a_body_over_one_mebibyte_is_refused_also_when_it_does_not_say_its_size(admin: Person) -> None:

@@ -7,7 +7,7 @@ from tests.panel.support import until
 
 from ctrl_alt_play.clock import SystemClock
 from ctrl_alt_play.panel.gateway import local
-from ctrl_alt_play.panel.gateway.base import Admission, Fact
+from ctrl_alt_play.panel.gateway.base import Admission, Arrival, Fact, Reception, Taken
 from ctrl_alt_play.panel.gateway.local import LocalGateway
 
 
@@ -19,14 +19,14 @@ class Slow:
         self.may_go = asyncio.Event()
         self.failures = 0
 
-    async def connected(self, admission: Admission) -> bool:
-        self.told.append(f"connected {admission.node_id}")
-        return True
+    async def connected(self, arrival: Arrival) -> Reception:
+        self.told.append(f"connected {arrival.node_id}")
+        return Reception(is_allowed=True)
 
     async def synchronise(self, node_id: str) -> None: ...
 
-    async def apply(self, node_id: str, facts: Sequence[Fact]) -> int:
-        return 0
+    async def apply(self, node_id: str, facts: Sequence[Fact]) -> Taken:
+        return Taken()
 
     async def disconnected(self, node_id: str) -> None:
         await self.may_go.wait()
@@ -37,15 +37,18 @@ class Slow:
 
 
 class Line:
-    """A socket that is open until it is cut."""
+    """A socket whose agent says what it is, and that is open until it is cut."""
 
     def __init__(self) -> None:
         self._cut = asyncio.Event()
+        self._frames = ['{"type": "system_info", "data": {}}']
 
     def cut(self) -> None:
         self._cut.set()
 
     async def receive(self) -> str | bytes | None:
+        if self._frames:
+            return self._frames.pop()
         await self._cut.wait()
         return None
 

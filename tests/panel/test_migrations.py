@@ -7,8 +7,8 @@ import pytest
 from alembic import command
 from tests.panel.support import make_config
 
+from ctrl_alt_play.errors import StartupError
 from ctrl_alt_play.panel.db import make_engine
-from ctrl_alt_play.panel.errors import StartupError
 from ctrl_alt_play.panel.migrations import alembic_config, migrate
 
 

@@ -98,6 +98,8 @@ WAITS = {
     Kind.DELETE: set(S) - {S.ABSENT},
     Kind.COMMAND: set(S),
     Kind.STATUS: set(S),
+    Kind.UPDATE: set(S),
+    Kind.ADOPT: set(S),
 }
 ACHIEVED = {
     Kind.START: {S.RUNNING},
@@ -108,6 +110,8 @@ ACHIEVED = {
     Kind.DELETE: {S.ABSENT},
     Kind.COMMAND: set(),
     Kind.STATUS: set(),
+    Kind.UPDATE: set(),
+    Kind.ADOPT: set(),
 }
 
 

@@ -11,8 +11,10 @@ from tests.panel.support import PanelUnderTest, Person
 
 from ctrl_alt_play.panel.config import load
 from ctrl_alt_play.panel.main import create_app
+from ctrl_alt_play.panel.models import OperationKind
 from ctrl_alt_play.panel.permissions import GRANTED, Permission, Role
 from ctrl_alt_play.panel.security import Allowed, public
+from ctrl_alt_play.panel.servers.api import ORDERED_BY
 
 PUBLIC = {("GET", "/"), ("GET", "/docs"), ("GET", "/api/health"), ("POST", "/api/auth/login")}
 
@@ -26,7 +28,7 @@ def _calls(dependant: Any) -> Iterator[Any]:
 def _routes(folder: Any) -> list[Any]:
     app = create_app(load(data=folder))
     routes = [context for context in iter_route_contexts(app.routes) if isinstance(context.original_route, APIRoute)]
-    assert len(routes) > 25
+    assert len(routes) > 35
     return routes
 
 
@@ -68,7 +70,13 @@ def _paths(app: Any, **ids: str) -> Iterator[tuple[str, str, bool]]:
 
 
 async def test_nobody_does_anything_without_signing_in(panel: PanelUnderTest, owned: str) -> None:
-    ids = {"server_id": owned, "node_id": "first", "user_id": panel.admin.id, "operation_id": "cmd_1"}
+    ids = {
+        "server_id": owned,
+        "node_id": "first",
+        "user_id": panel.admin.id,
+        "operation_id": "cmd_1",
+        "orphan_id": "lost",
+    }
     async with panel.client() as api:
         for method, path, _ in _paths(panel.app, **ids):
             status = (await api.request(method, path)).status_code
@@ -76,20 +84,39 @@ async def test_nobody_does_anything_without_signing_in(panel: PanelUnderTest, ow
 
 
 async def test_anothers_server_does_not_exist_on_any_route(panel: PanelUnderTest, owned: str, stranger: Person) -> None:
-    ids = {"server_id": owned, "node_id": "first", "user_id": panel.admin.id, "operation_id": "cmd_1"}
+    ids = {
+        "server_id": owned,
+        "node_id": "first",
+        "user_id": panel.admin.id,
+        "operation_id": "cmd_1",
+        "orphan_id": "lost",
+    }
     tried = 0
     for method, path, is_servers in _paths(panel.app, **ids):
         if is_servers:
             answer = await stranger.api.request(method, path, json={"command": "say hi"})
             assert answer.status_code == 404, f"{method} {path}: {answer.text}"
             tried += 1
-    assert tried >= 10
+    assert tried >= 15
     assert (await stranger.get("/api/servers"))["items"] == []
 
 
 async def test_anothers_operations_do_not_exist(panel: PanelUnderTest, owned: str, stranger: Person) -> None:
     operation = (await panel.admin.get(f"/api/servers/{owned}/operations"))["items"][0]
     await stranger.get(f"/api/operations/{operation['id']}", 404)
+    await stranger.post(f"/api/operations/{operation['id']}/cancel", status=404)
+
+
+async def test_an_owner_cannot_cancel_what_only_administrators_order(
+    panel: PanelUnderTest, owner: Person, owned: str
+) -> None:
+    creation = (await owner.get(f"/api/servers/{owned}/operations"))["items"][0]
+    assert creation["kind"] == "create"
+    await owner.post(f"/api/operations/{creation['id']}/cancel", status=403)
+
+
+def test_there_is_a_permission_for_cancelling_each_kind_of_operation() -> None:
+    assert set(ORDERED_BY) == set(OperationKind)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +129,10 @@ async def test_anothers_operations_do_not_exist(panel: PanelUnderTest, owned: st
         ("POST", "/api/servers"),
         ("DELETE", "/api/servers/{owned}"),
         ("POST", "/api/servers/{owned}/kill"),
+        ("PATCH", "/api/servers/{owned}"),
+        ("PUT", "/api/servers/{owned}/hold"),
+        ("GET", "/api/nodes/first/events"),
+        ("POST", "/api/nodes/first/orphans/{owned}/adopt"),
     ],
 )
 async def test_what_is_for_administrators_is_refused_to_owners(
@@ -117,7 +148,7 @@ async def test_an_owner_sees_and_runs_what_is_theirs(owner: Person, owned: str) 
     for action in ("start", "restart", "stop", "status"):
         await owner.done(f"{path}/{action}")
     await owner.done(f"{path}/command", {"command": "say hi"})
-    for view in ("", "/status", "/console", "/operations"):
+    for view in ("", "/status", "/console", "/operations", "/events", "/crashes"):
         await owner.get(f"{path}{view}")
 
 

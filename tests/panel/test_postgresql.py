@@ -8,13 +8,17 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
-from tests.panel.support import PanelUnderTest, make_config
+from sqlalchemy import select
+from tests.panel.support import PanelUnderTest, make_config, until
 
 from ctrl_alt_play.panel.db import make_engine
 from ctrl_alt_play.panel.migrations import alembic_config, migrate
+from ctrl_alt_play.panel.models import Event
+from ctrl_alt_play.panel.servers.recorder import Recorder
 
 USER = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
 
@@ -72,6 +76,42 @@ async def test_a_server_lives_on_postgresql_as_on_sqlite(postgresql: str, tmp_pa
         await owner.sees(server_id, "OFFLINE")
         await panel.admin.operation(await panel.admin.delete(f"/api/servers/{server_id}", 202))
         await owner.get(f"/api/servers/{server_id}", 404)
+
+
+async def test_each_event_is_kept_once_on_postgresql_whatever_breaks(
+    postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctrl_alt_play.panel.gateway.connection.KEEP_PAUSE_S", 0)
+    finish, failures = Recorder._finish, [1]
+
+    def lose_once(self: Recorder, *arguments: Any) -> Any:
+        if failures and len(self._presences) == 1:
+            failures.pop()
+            raise OSError("the database went away after it committed")
+        return finish(self, *arguments)
+
+    monkeypatch.setattr(Recorder, "_finish", lose_once)
+    async with PanelUnderTest(make_config(tmp_path, database_url=postgresql)) as panel:
+        agent = await panel.connected(await panel.part2_agent())
+        server_id = await panel.server(agent)
+        agent.is_forgetting_acks = True
+        await panel.admin.done(f"/api/servers/{server_id}/start")
+        await agent.event(
+            "command_completed", {"commandId": "\x00", "action": "?", "serverId": "\x00", "success": True}
+        )
+        agent.die()
+        await panel.sees_node(agent, online=False)
+        for turn in range(100):
+            await agent.become(server_id, "stopped" if turn % 2 else "running", text="with a \x00 in it")
+        await agent.come()
+        for event in list(agent.spool):
+            await agent.send(event)
+        await until(lambda: agent.acked == agent.seq)
+        async with panel.app.state.database.reading() as session:
+            query = select(Event.seq).where(Event.node_id == agent.node_id).order_by(Event.id)
+            assert list(await session.scalars(query)) == list(range(1, agent.seq + 1))
+        await agent.become(server_id, "running", desired="on")
+        await panel.admin.sees(server_id, "RUNNING")
 
 
 async def test_migrations_make_what_the_models_say_on_postgresql(postgresql: str, tmp_path: Path) -> None:

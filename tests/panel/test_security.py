@@ -33,3 +33,11 @@ def test_the_table_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(100):
         attempts.begin(number)
     assert len(attempts._seen) == 10
+
+
+def test_a_token_that_was_read_before_ends_all_the_same() -> None:
+    clock = FakeClock()
+    tokens = Tokens("k" * 32, clock)
+    token = tokens.mint("someone", 3, timedelta(minutes=1))
+    assert tokens.read(token) == tokens.read(token)
+    assert (tokens.read(token).user_id, tokens.read(token).token_version) == ("someone", 3)

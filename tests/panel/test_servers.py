@@ -53,6 +53,7 @@ async def test_all_that_is_wrong_in_a_specification_is_named_in_its_place(panel:
     agent = await panel.agent()
     new = panel.new(
         agent,
+        name="a\x00b",
         image=" ",
         limits={"memory": 1, "cpu": -1},
         ports=[port(1), port(70000)],
@@ -61,6 +62,7 @@ async def test_all_that_is_wrong_in_a_specification_is_named_in_its_place(panel:
     )
     problem = await admin.post("/api/servers", new, 422)
     assert {wrong["field"] for wrong in problem["fields"]} == {
+        "name",
         "image",
         "limits.memory",
         "limits.cpu",
@@ -85,7 +87,9 @@ async def test_a_creation_that_is_refused_leaves_a_row_that_can_be_deleted(
     assert problem["code"] == "IMAGE_NOT_FOUND"
     operation = await admin.get(f"/api/operations/{problem['operation_id']}")
     server_id = operation["server_id"]
-    assert await admin.status(server_id) == "INSTALL_FAILED"
+    server = await admin.get(f"/api/servers/{server_id}")
+    assert (server["status"], server["last_error"]) == ("INSTALL_FAILED", "no such image")
+    assert server["detail"] == "it was not made: no such image"
     deletion = await admin.operation(await admin.delete(f"/api/servers/{server_id}", 202))
     assert deletion["state"] == "succeeded"
     await admin.get(f"/api/servers/{server_id}", 404)
@@ -106,11 +110,32 @@ async def test_without_its_node_a_server_is_not_made_and_the_order_says_so(
     panel: PanelUnderTest, admin: Person
 ) -> None:
     agent = await panel.agent()
-    problem = await admin.post("/api/servers", panel.new(agent), 503)
+    new = panel.new(agent, ports=[port(27960)])
+    problem = await admin.post("/api/servers", new, 503)
     assert problem["code"] == "AGENT_OFFLINE"
     operation = await admin.get(f"/api/operations/{problem['operation_id']}")
-    assert operation["state"] == "failed"
-    assert await admin.status(operation["server_id"]) == "INSTALL_FAILED"
+    assert (operation["state"], "is not connected" in operation["message"]) == ("failed", True)
+    await admin.get(f"/api/servers/{operation['server_id']}", 404)
+    await panel.connected(agent)
+    await admin.operation(await admin.post("/api/servers", new))
+
+
+async def test_a_creation_that_may_have_reached_its_node_leaves_a_server_to_look_after(
+    panel: PanelUnderTest, admin: Person
+) -> None:
+    agent = await panel.connected(await panel.agent(unanswered={"create_server"}))
+
+    async def go_after_the_command() -> None:
+        await until(lambda: agent.commands("create_server"))
+        agent.die()
+
+    going = asyncio.create_task(go_after_the_command())
+    problem = await admin.post("/api/servers", panel.new(agent), 503)
+    await going
+    operation = await admin.get(f"/api/operations/{problem['operation_id']}")
+    server = await admin.get(f"/api/servers/{operation['server_id']}")
+    assert server["status"] == "INSTALL_FAILED"
+    assert server["last_error"] == operation["message"]
 
 
 async def test_what_the_node_refuses_is_told_with_its_code_and_sentence(panel: PanelUnderTest, admin: Person) -> None:
@@ -236,7 +261,7 @@ async def test_servers_come_in_pages_also_where_names_are_the_same(panel: PanelU
     assert set(found) == made
 
 
-@pytest.mark.parametrize("cursor", ["nonsense", "e30", "", "WyJhIl0"])
+@pytest.mark.parametrize("cursor", ["nonsense", "e30", "", "WyJhIl0", "WyJcdTAwMDAiLCAiYSJd"])
 async def test_a_cursor_that_is_not_ours_is_refused(admin: Person, cursor: str) -> None:
     problem = await admin.get("/api/servers", 422, cursor=cursor)
     assert [wrong["field"] for wrong in problem["fields"]] == ["cursor"]

@@ -12,8 +12,8 @@ import pytest
 from tests.foreign.agent import ForeignAgent
 from tests.panel.support import make_config, until
 
+from ctrl_alt_play.errors import StartupError
 from ctrl_alt_play.panel.bootstrap import bootstrap
-from ctrl_alt_play.panel.errors import StartupError
 from ctrl_alt_play.panel.serving import listen
 
 PROGRAM = """

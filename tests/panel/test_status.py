@@ -2,11 +2,12 @@
 
 import itertools
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from ctrl_alt_play.panel.models import OperationKind, OperationState
-from ctrl_alt_play.panel.servers.status import Facts, Status, Work, derive
+from ctrl_alt_play.panel.servers.status import Facts, Status, Work, derive, explain
 from ctrl_alt_play.protocol.contents import ServerState
 from ctrl_alt_play.protocol.specification import Hold
 
@@ -74,3 +75,51 @@ def test_status_over_all_combinations(observed: ServerState, hold: Hold) -> None
             current=None if current is None else Work(current, OperationState.RUNNING, CURRENT),
         )
         assert derive(facts) == expected(observed, hold, creation, current, online=online), facts
+
+
+def facts(**more: Any) -> Facts:
+    return Facts(
+        **{"observed": ServerState.RUNNING, "observed_since": OBSERVED, "node_online": True, "node_since": NODE, **more}
+    )
+
+
+CRASHED: dict[str, Any] = {"observed": ServerState.CRASHED, "exit_code": 1, "node_tells_all": True}
+
+
+@pytest.mark.parametrize(
+    ("known", "sentence"),
+    [
+        ({}, None),
+        ({"ready": True}, None),
+        ({"ready": False}, "running, readiness not seen"),
+        ({"node_online": False, "ready": False}, "the node is away since 2026-01-01 01:00:00 UTC"),
+        ({"hold": Hold.SUSPENDED, "hold_since": HELD}, "on hold since 2026-01-01 02:00:00 UTC"),
+        ({"hold": Hold.MAINTENANCE, "observed": ServerState.STOPPED}, "on hold for maintenance"),
+        (CRASHED | {"node_tells_all": False}, "crashed with exit code 1"),
+        (CRASHED, "crashed with exit code 1; it is not started again by itself"),
+        (CRASHED | {"reason": "Out of memory."}, "crashed: Out of memory; it is not started again by itself"),
+        (
+            CRASHED | {"reason": "Out of memory.", "restart_at": CURRENT},
+            "crashed: Out of memory; starts again at 2026-01-01 04:00:00 UTC",
+        ),
+        (
+            CRASHED | {"hold": Hold.MAINTENANCE, "restart_at": CURRENT},
+            "crashed with exit code 1; on hold for maintenance",
+        ),
+    ],
+)
+def test_what_the_status_alone_does_not_say_is_one_sentence(known: dict[str, Any], sentence: str | None) -> None:
+    given = facts(**known)
+    assert explain(derive(given)[0], given) == sentence
+
+
+def test_a_crash_that_is_to_be_started_again_is_a_crash_until_it_is() -> None:
+    assert derive(facts(**CRASHED, restart_at=CURRENT)) == (Status.CRASHED, OBSERVED)
+
+
+@pytest.mark.parametrize("kind", list(OperationKind))
+def test_a_node_that_tells_all_is_believed_about_what_it_is_doing(kind: OperationKind) -> None:
+    for observed in set(ServerState) - {ServerState.ABSENT}:
+        current = Work(kind, OperationState.RUNNING, CURRENT)
+        given = facts(observed=observed, node_tells_all=True, current=current)
+        assert derive(given) == (SEEN[observed], OBSERVED)

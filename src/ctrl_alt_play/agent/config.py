@@ -8,7 +8,6 @@ from typing import ClassVar
 from pydantic import Field, SecretStr, field_validator, model_validator
 from yarl import URL
 
-from ctrl_alt_play.errors import StartupError
 from ctrl_alt_play.settings import Settings
 
 DEFAULT_SECRET = "agent-secret"  # noqa: S105 - refused wherever it could matter
@@ -16,8 +15,6 @@ _KNOWN_SECRETS = {DEFAULT_SECRET, "secret", "changeme", "change-me", "your-secre
 SHORTEST_SECRET = 16
 LINK_SETTINGS = frozenset({"panel_url", "agent_secret", "panel_ca_file"})
 """What the next connection to the panel can be made with, without a new start."""
-
-ConfigError = StartupError
 
 
 class AgentConfig(Settings):

@@ -174,10 +174,19 @@ class Outbox:
             self._fetched = each.seq
             last = len(messages) - 1
             self._events.extend((message, each.seq - (place < last)) for place, message in enumerate(messages))
+            if not messages:
+                self._pass_over(each.seq)
         if len(found) < EVENTS_AT_ONCE:
             self._fetched = max(self._fetched, newest)
         if not self._events:
             self._sent = self._fetched
+
+    def _pass_over(self, seq: int) -> None:
+        """A panel of part 1 is not told of this event; an answer does not wait for it, and so not for what comes after it."""
+        if self._events:
+            self._events[-1] = (self._events[-1][0], seq)
+        else:
+            self._sent = seq
 
     def _perishable(self) -> Message | None:
         if self._progress and self._clock.monotonic() >= self._progress_at:

@@ -1,16 +1,16 @@
 """All commands in one place. Each imports what it needs when it runs, so that an agent's machine needs nothing of the panel."""
 
 import asyncio
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ctrl_alt_play import __version__, logs
-from ctrl_alt_play.cli import nodes, servers
+from ctrl_alt_play.cli import nodes, operations, servers
 from ctrl_alt_play.cli.output import api_errors
 from ctrl_alt_play.client import DEFAULT_URL, Api, Login
+from ctrl_alt_play.errors import StartupError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(servers.app, name="server", help="Game servers.")
 app.add_typer(nodes.app, name="node", help="The machines that run them.")
+app.add_typer(operations.app, name="operation", help="Work under way, and what became of it.")
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="A TOML file with settings; the environment wins over it.")
@@ -57,32 +58,29 @@ def up(
 def panel(config: ConfigOption = None) -> None:
     """Run the panel until it is told to end."""
     from ctrl_alt_play.panel.config import load  # noqa: PLC0415
-    from ctrl_alt_play.panel.errors import StartupError  # noqa: PLC0415
     from ctrl_alt_play.panel.main import run  # noqa: PLC0415
 
     try:
         settings = load(config)
-        logs.configure(settings.log_level, settings.log_format)
+        logs.configure(settings.log, settings.secrets())
         run(settings)
     except StartupError as error:
-        typer.echo(f"The panel cannot start: {error}", err=True)
+        logs.tell_why("panel", error)
         raise typer.Exit(1) from error
 
 
 @app.command()
 def agent(config: ConfigOption = None) -> None:
     """Run the agent of this node until it is told to end. Games go on without it."""
-    from ctrl_alt_play.agent.config import ConfigError, load_config  # noqa: PLC0415
+    from ctrl_alt_play.agent.config import load_config  # noqa: PLC0415
     from ctrl_alt_play.agent.main import run  # noqa: PLC0415
 
-    if config is not None:
-        os.environ["CTRL_ALT_PLAY_AGENT_CONFIG"] = str(config)
     try:
-        settings = load_config()
-        logs.configure(settings.log_level, settings.log_format)
+        settings = load_config(config)
+        logs.configure(settings.log, settings.secrets())
         asyncio.run(run(settings))
-    except ConfigError as error:
-        typer.echo(f"The agent cannot start: {error}", err=True)
+    except StartupError as error:
+        logs.tell_why("agent", error)
         raise typer.Exit(1) from error
 
 

@@ -4,10 +4,12 @@ from typing import Annotated
 
 import typer
 
+from ctrl_alt_play.cli.asking import WaitOption, quoted, show_operation
 from ctrl_alt_play.cli.output import JsonOption, api_errors, show_json, show_table
 from ctrl_alt_play.client import Api, Login
 
 app = typer.Typer(no_args_is_help=True)
+NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="A node's id.")]
 
 
 @app.command("list")
@@ -43,3 +45,35 @@ def enrol(
     typer.echo(
         f"  PANEL_URL=ws://<the panel's address>:<its WEBSOCKET_PORT, 8080> NODE_ID={node_id} AGENT_SECRET={node['secret']} ctrl-alt-play agent"
     )
+
+
+@app.command()
+def orphans(node: NodeArgument, *, as_json: JsonOption = False) -> None:
+    """Containers of ours that a node runs and nobody knows."""
+    with api_errors(), Api(Login.load()) as api:
+        found = api.call("GET", f"/api/nodes/{quoted(node)}")["orphans"]
+    if as_json:
+        show_json(found)
+        return
+    rows = [
+        (orphan["server_id"], orphan["state"], orphan["image"], "yes" if orphan["is_adoptable"] else "no")
+        for orphan in found
+    ]
+    show_table(("SERVER ID", "STATE", "IMAGE", "CAN BE ADOPTED"), rows)
+
+
+@app.command()
+def adopt(
+    node: NodeArgument,
+    server_id: Annotated[str, typer.Argument(help="As `node orphans` tells it.")],
+    name: Annotated[str, typer.Option(help="What people call the server.")],
+    owner: Annotated[str | None, typer.Option(help="The id of the user whose it is; you when left out.")] = None,
+    *,
+    wait: WaitOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a server of an orphan; it runs on undisturbed."""
+    body = {"name": name, "owner_id": owner}
+    with api_errors(), Api(Login.load()) as api:
+        path = f"/api/nodes/{quoted(node)}/orphans/{quoted(server_id)}/adopt"
+        show_operation(api, api.call("POST", path, body), wait=wait, as_json=as_json)

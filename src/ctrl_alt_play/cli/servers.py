@@ -4,54 +4,20 @@ import json
 import time
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
+from ctrl_alt_play.cli import changes, history
+from ctrl_alt_play.cli.asking import ServerArgument, WaitOption, find, operate, show_operation
 from ctrl_alt_play.cli.output import JsonOption, api_errors, show_json, show_table
-from ctrl_alt_play.client import Api, ApiError, Login
+from ctrl_alt_play.client import Api, Login
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(changes.app)
+app.add_typer(history.app)
 FOLLOW_EVERY_S = 0.5
-ServerArgument = Annotated[
-    str, typer.Argument(metavar="SERVER", help="A server's id, or its name where only one has it.")
-]
 SignalOption = Annotated[str | None, typer.Option(help="Such as SIGINT; the server's own stop rule when left out.")]
 TimeoutOption = Annotated[float | None, typer.Option(help="Seconds until it is killed.")]
-WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")]
-
-
-def _find(api: Api, server: str) -> str:
-    """The id of a server that was named by its id or its name."""
-    try:
-        return str(api.call("GET", f"/api/servers/{quote(server, safe='')}")["id"])
-    except ApiError as error:
-        if error.status not in {404, 422}:
-            raise
-    found = [each for each in api.every("/api/servers", name=server) if each["name"] == server]
-    if len(found) != 1:
-        reason = "No server" if not found else f"{len(found)} servers"
-        raise ApiError("SERVER_NOT_FOUND", f"{reason} of that id or name: {server}", 404 if not found else 409)
-    return str(found[0]["id"])
-
-
-def _operate(
-    server: str, path: str, body: Any, *, wait: bool, as_json: bool, method: str = "POST", **query: Any
-) -> None:
-    """Asks for an operation on a server, and follows it."""
-    with api_errors(), Api(Login.load()) as api:
-        operation = api.call(method, f"/api/servers/{_find(api, server)}{path}", body, **query)
-        _show_operation(api, operation, wait=wait, as_json=as_json)
-
-
-def _show_operation(api: Api, operation: dict[str, Any], *, wait: bool, as_json: bool) -> None:
-    if wait:
-        operation = api.follow(operation)
-    if as_json:
-        show_json(operation)
-    else:
-        note = f" ({operation['message']})" if operation["message"] else ""
-        typer.echo(f"{operation['kind']} {operation['state']}: server {operation['server_id']}{note}")
 
 
 @app.command("list")
@@ -65,10 +31,9 @@ def list_(*, as_json: JsonOption = False) -> None:
     rows = []
     for server in servers:
         ports = ", ".join(f"{port['external']}/{port['protocol']}" for port in server["ports"])
-        rows.append(
-            (server["id"], server["name"], server["status"], server["status_since"], server["node_id"], ports or None)
-        )
-    show_table(("ID", "NAME", "STATUS", "SINCE", "NODE", "PORTS"), rows)
+        known = (server["status"], server["status_since"], server["node_id"], ports or None, server["detail"])
+        rows.append((server["id"], server["name"], *known))
+    show_table(("ID", "NAME", "STATUS", "SINCE", "NODE", "PORTS", "DETAIL"), rows)
 
 
 @app.command()
@@ -87,13 +52,13 @@ def create(
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{file} is no JSON that can be read: {error}") from error
     with api_errors(), Api(Login.load()) as api:
-        _show_operation(api, api.call("POST", "/api/servers", body), wait=wait, as_json=as_json)
+        show_operation(api, api.call("POST", "/api/servers", body), wait=wait, as_json=as_json)
 
 
 @app.command()
 def start(server: ServerArgument, *, wait: WaitOption = True, as_json: JsonOption = False) -> None:
     """Start a server."""
-    _operate(server, "/start", None, wait=wait, as_json=as_json)
+    operate(server, "/start", None, wait=wait, as_json=as_json)
 
 
 @app.command()
@@ -106,7 +71,7 @@ def stop(
     as_json: JsonOption = False,
 ) -> None:
     """Stop a server as its game likes it, or by a signal."""
-    _operate(server, "/stop", _stop_body(signal, timeout), wait=wait, as_json=as_json)
+    operate(server, "/stop", _stop_body(signal, timeout), wait=wait, as_json=as_json)
 
 
 @app.command()
@@ -119,7 +84,7 @@ def restart(
     as_json: JsonOption = False,
 ) -> None:
     """Stop a server, if it runs, and start it."""
-    _operate(server, "/restart", _stop_body(signal, timeout), wait=wait, as_json=as_json)
+    operate(server, "/restart", _stop_body(signal, timeout), wait=wait, as_json=as_json)
 
 
 def _stop_body(signal: str | None, timeout: float | None) -> dict[str, Any] | None:
@@ -130,7 +95,7 @@ def _stop_body(signal: str | None, timeout: float | None) -> dict[str, Any] | No
 @app.command()
 def kill(server: ServerArgument, *, wait: WaitOption = True, as_json: JsonOption = False) -> None:
     """End a server at once, without letting it save (administrators)."""
-    _operate(server, "/kill", None, wait=wait, as_json=as_json)
+    operate(server, "/kill", None, wait=wait, as_json=as_json)
 
 
 @app.command()
@@ -147,14 +112,14 @@ def delete(
     if not yes:
         what = "It stops; its files stay on the node." if keep_data else "It stops, and its files are gone for good."
         typer.confirm(f"Delete {server}? {what}", abort=True)
-    _operate(server, "", None, wait=wait, as_json=as_json, method="DELETE", keep_data=keep_data, force=force)
+    operate(server, "", None, wait=wait, as_json=as_json, method="DELETE", keep_data=keep_data, force=force)
 
 
 @app.command()
 def status(server: ServerArgument, *, as_json: JsonOption = False) -> None:
     """What a server is and uses now, measured by its node."""
     with api_errors(), Api(Login.load()) as api:
-        id_ = _find(api, server)
+        id_ = find(api, server)["id"]
         report = api.follow(api.call("POST", f"/api/servers/{id_}/status"))["result"]
     if as_json:
         show_json(report)
@@ -176,7 +141,7 @@ def send(
 ) -> None:
     """Write a line to a server's console, and print what it answers within a moment."""
     with api_errors(), Api(Login.load()) as api:
-        id_ = _find(api, server)
+        id_ = find(api, server)["id"]
         before = api.call("GET", f"/api/servers/{id_}/console", lines=1)
         api.follow(api.call("POST", f"/api/servers/{id_}/command", {"command": " ".join(line)}))
         time.sleep(FOLLOW_EVERY_S)
@@ -193,7 +158,7 @@ def logs(
 ) -> None:
     """A server's latest output, as the panel has it; with --json a line of JSON for each."""
     with api_errors(), Api(Login.load()) as api:
-        path = f"/api/servers/{_find(api, server)}/console"
+        path = f"/api/servers/{find(api, server)['id']}/console"
         page = api.call("GET", path, lines=lines)
         _show_lines(page, as_json=as_json)
         while follow:

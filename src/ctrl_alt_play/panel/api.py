@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ctrl_alt_play import logs
 from ctrl_alt_play.panel.errors import PROBLEM_TYPE, FieldProblem, Invalid, PanelError
 
 LARGEST_BODY_BYTES = 1024 * 1024
@@ -19,17 +20,25 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class Envelope:
-    """Gives each request an id, counts its body, and answers what nobody else did."""
+    """Gives each request, and each connection, an id that all that is logged on its behalf carries; counts a body; answers what nobody else did."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         request_id = uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        if scope["type"] == "http":
+            with logs.carrying(request_id=request_id):
+                await self._answer(request_id, scope, receive, send)
+        else:
+            with logs.carrying(connection_id=request_id):
+                await self._app(scope, receive, send)
+
+    async def _answer(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
 
         async def send_named(message: Message) -> None:
@@ -37,15 +46,16 @@ class Envelope:
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                log.debug("request_answered", method=scope["method"], path=scope["path"], status=message["status"])
             await send(message)
 
         try:
             _refuse_announced(scope)
             await self._app(scope, _counted(receive), send_named)
         except Exception as error:
+            problem = _last_resort(error, scope)
             if started:
                 raise
-            problem = _last_resort(error, scope, request_id)
             await respond(problem, request_id)(scope, receive, send_named)
 
 
@@ -60,14 +70,18 @@ def respond(error: PanelError, request_id: str) -> JSONResponse:
     return JSONResponse(error.document(request_id), error.status_code, error.headers, PROBLEM_TYPE)
 
 
-def _last_resort(error: Exception, scope: Scope, request_id: str) -> PanelError:
+def _last_resort(error: Exception, scope: Scope) -> PanelError:
     if isinstance(error, HTTPException):
         return _of_http_error(error)
-    log.error("request_failed", request_id=request_id, method=scope["method"], path=scope["path"], exc_info=error)
+    log.error("request_failed", method=scope["method"], path=scope["path"], exc_info=error)
     return PanelError("The panel failed at this; its log has the details, under this request's id.")
 
 
 def _refuse_announced(scope: Scope) -> None:
+    if (
+        "\x00" in scope["path"] or b"%00" in scope["query_string"]
+    ):  # PostgreSQL keeps no NUL, so nothing can be called so
+        raise HTTPException(HTTPStatus.NOT_FOUND)
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value) > LARGEST_BODY_BYTES:
             raise _too_large()

@@ -3,64 +3,34 @@
 import os
 import secrets
 import tempfile
-import tomllib
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
+from urllib.parse import unquote, urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import Field, SecretStr, field_validator
 
-from ctrl_alt_play.logs import LogFormat, LogLevel
-from ctrl_alt_play.panel.errors import StartupError
-from ctrl_alt_play.paths import data_folder
+from ctrl_alt_play import logs
+from ctrl_alt_play.errors import StartupError
+from ctrl_alt_play.settings import Settings
 
-CONFIG_VARIABLE = "CTRL_ALT_PLAY_PANEL_CONFIG"
 SHORTEST_SECRET = 32
 
 PortNumber = Annotated[int, Field(ge=0, le=65535)]
 
 
-class Config(BaseSettings):
-    """The panel's settings. Each is known by its name in capitals in the environment, and by its name in the TOML file."""
+class Config(Settings):
+    """The panel's settings."""
 
-    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, hide_input_in_errors=True, frozen=True)
+    file_variable: ClassVar[str] = "CTRL_ALT_PLAY_PANEL_CONFIG"
+    default_file: ClassVar[Path] = Path("/etc/ctrl-alt-play/panel.toml")
 
-    config_file: Path | None = Field(default=None, validation_alias=CONFIG_VARIABLE)
     host: str = "0.0.0.0"  # noqa: S104 - people and agents come from elsewhere
     port: PortNumber = 3000
     websocket_port: PortNumber = 8080
-    data: Path = Field(default_factory=data_folder, validation_alias=AliasChoices("CTRL_ALT_PLAY_DATA", "data_folder"))
     database_url: str = ""
     jwt_secret: SecretStr | None = None
     agent_secret: SecretStr | None = None
-    log_level: LogLevel = "info"
-    log_format: LogFormat = "console"
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - Pydantic's signature
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        given = init_settings.init_kwargs if isinstance(init_settings, InitSettingsSource) else {}
-        path = given.get(CONFIG_VARIABLE) or os.environ.get(CONFIG_VARIABLE)
-        if not path:
-            return init_settings, env_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(path))
-
-    @field_validator("data")
-    @classmethod
-    def _whole_path(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
 
     @field_validator("jwt_secret", "agent_secret", mode="after")
     @classmethod
@@ -75,6 +45,17 @@ class Config(BaseSettings):
         return value
 
     @property
+    def shared_secret(self) -> str | None:
+        """What all nodes may come with."""
+        return self.agent_secret.get_secret_value() if self.agent_secret else None
+
+    def secrets(self) -> list[str]:
+        with suppress(ValueError):
+            if password := urlsplit(self.database_url).password:
+                return [*super().secrets(), password, unquote(password)]
+        return super().secrets()
+
+    @property
     def database(self) -> str:
         """The database's address, with the driver that we use for it."""
         if not self.database_url:
@@ -87,7 +68,9 @@ class Config(BaseSettings):
         """The secret that access tokens are signed with; made, and kept in the data folder, when none is given."""
         if self.jwt_secret is not None:
             return self.jwt_secret.get_secret_value()
-        return _kept_secret(self.make_data_folder() / "jwt-secret")
+        key = _kept_secret(self.make_data_folder() / "jwt-secret")
+        logs.keep_out(key)
+        return key
 
     def make_data_folder(self) -> Path:
         """Raises: StartupError, when the folder cannot be made or is a file."""
@@ -104,28 +87,7 @@ def load(config_file: Path | None = None, **overrides: Any) -> Config:
     Raises:
         StartupError: one sentence, naming what is wrong; never a secret's value.
     """
-    path = config_file or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
-    if path is not None:
-        _check_file(path)
-    given: dict[str, Any] = {CONFIG_VARIABLE: path, **overrides}
-    try:
-        return Config(**given)
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
-        wrong = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)
-        raise StartupError(f"The panel's settings are wrong: {wrong}.") from error
-
-
-def _check_file(path: Path) -> None:
-    known = {*Config.model_fields, "data_folder"} - {"config_file", "data"}
-    try:
-        unknown = set(tomllib.loads(path.read_text())) - known
-    except (OSError, ValueError) as error:
-        raise StartupError(f"The settings file {path} cannot be read: {error}.") from error
-    if unknown:
-        raise StartupError(
-            f"The settings file {path} holds {', '.join(sorted(unknown))}, which the panel does not know; it knows {', '.join(sorted(known))}."
-        )
+    return Config.read(config_file, **overrides)
 
 
 def _kept_secret(path: Path) -> str:

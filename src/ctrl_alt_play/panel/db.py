@@ -1,31 +1,34 @@
 """The database: SQLite in a file unless told otherwise, PostgreSQL past one machine. Transactions are short and begin where they are meant to.
 
 A reading transaction sees one moment; a writing one is committed when its block ends, before any reply goes out. On SQLite a writing
-transaction takes the write lock at its beginning, so that it cannot fail half-way for having read something that changed.
+transaction takes the write lock at its beginning, so that it cannot fail half-way for having read something that changed; one writes at a
+time, and the others stand in line. Statements on SQLite run in the loop: what reads or writes many rows does so in pieces.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVarTuple, cast
 
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
-from sqlalchemy import JSON, DateTime, Dialect, MetaData, event, text
-from sqlalchemy.engine import Connection
+from sqlalchemy import JSON, URL, DateTime, Dialect, MetaData, Row, Select, event, make_url, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
 from ctrl_alt_play.panel.errors import Conflict
+from ctrl_alt_play.panel.sqlite import MOST_AHEAD_PAGES, Checkpoints
 
 BUSY_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 10
 STATEMENT_TIMEOUT_S = 30
 REACH_TIMEOUT_S = 3
 CLOSE_TIMEOUT_S = 2
+
+Columns = TypeVarTuple("Columns")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -61,8 +64,11 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine = make_engine(url)
+        is_file = self.engine.dialect.name == "sqlite"
+        self._writer = make_engine(url, writes=True) if is_file else self.engine
+        self._checkpoints = Checkpoints(str(self.engine.url.database)) if is_file else None
         self._reading = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._writing = async_sessionmaker(self.engine.execution_options(writes=True), expire_on_commit=False)
+        self._writing = async_sessionmaker(self._writer, expire_on_commit=False)
         self._users = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -84,8 +90,16 @@ class Database:
             with self._in_use():
                 async with self._writing() as session, session.begin():
                     yield session
+                if self._checkpoints is not None:
+                    self._checkpoints.look()
         except IntegrityError as error:
             raise Conflict("That was just changed by someone else: look again, then try again.") from error
+
+    async def row(self, statement: Select[*Columns], parameters: Mapping[str, object]) -> Row[*Columns] | None:
+        """What a prepared statement finds, if it finds anything: for what is asked at each request, without the cost of a session."""
+        with self._in_use():
+            async with self.engine.connect() as connection:
+                return (await connection.execute(statement, parameters)).one_or_none()
 
     async def is_reachable(self) -> bool:
         try:
@@ -111,31 +125,42 @@ class Database:
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._unused.wait()
+        if self._checkpoints is not None:
+            await self._checkpoints.close()
+        await self._writer.dispose()
         await self.engine.dispose()
 
 
-def make_engine(url: str) -> AsyncEngine:
+def make_engine(url: str, *, writes: bool = False) -> AsyncEngine:
+    """An error of it shows no values: they may be secrets of a game, or hashes."""
     if not url.startswith("sqlite"):
         deadlines = {"timeout": CONNECT_TIMEOUT_S, "command_timeout": STATEMENT_TIMEOUT_S}
-        return create_async_engine(url, pool_pre_ping=True, connect_args=deadlines)
-    engine = create_async_engine(url)
+        return create_async_engine(url, pool_pre_ping=True, connect_args=deadlines, hide_parameters=True)
+    return _sqlite_engine(make_url(url), writes=writes)
+
+
+def _sqlite_engine(url: URL, *, writes: bool) -> AsyncEngine:
+    """Where it writes it has one connection, for which its users stand in line."""
+    patience_s = BUSY_TIMEOUT_MS / 1000
+    line: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "pool_timeout": patience_s} if writes else {}
+    engine = create_async_engine(
+        url.set(drivername="sqlite+inline"),
+        begin="BEGIN IMMEDIATE" if writes else "BEGIN",
+        connect_args={"patience_s": patience_s},
+        hide_parameters=True,
+        **line,
+    )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """`connection` is the driver's own, which has no type of ours. Python's driver leaves BEGIN to us."""
-    connection.isolation_level = None
+    """`connection` is the driver's own, which has no type of ours."""
     cursor = connection.cursor()
-    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
+    settings = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "journal_size_limit=0")
+    for setting in (*settings, f"wal_autocheckpoint={MOST_AHEAD_PAGES}"):
+        cursor.execute(f"PRAGMA {setting}")
     cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def database_of(connection: HTTPConnection) -> Database:

@@ -17,10 +17,6 @@ class FieldProblem:
     message: str
 
 
-class StartupError(Exception):
-    """The panel cannot start. Its text is one sentence for whoever starts it."""
-
-
 class PanelError(Exception):
     """The root of what is answered to people. The sentence says what to do where something can be done."""
 

@@ -1,23 +1,22 @@
 """The panel's only wiring: what there is, what each is given, in which order it starts and ends."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NoReturn
 
 import structlog
 import uvloop
 from fastapi import FastAPI
 
-from ctrl_alt_play import __version__
+from ctrl_alt_play import __version__, logs
 from ctrl_alt_play.clock import Clock, SystemClock
+from ctrl_alt_play.errors import StartupError
 from ctrl_alt_play.panel import api
 from ctrl_alt_play.panel.accounts import api as accounts_api
 from ctrl_alt_play.panel.accounts.service import Accounts
 from ctrl_alt_play.panel.config import Config
 from ctrl_alt_play.panel.db import Database
-from ctrl_alt_play.panel.errors import StartupError
+from ctrl_alt_play.panel.events import api as events_api
 from ctrl_alt_play.panel.gateway import api as gateway_api
 from ctrl_alt_play.panel.gateway.door import Door
 from ctrl_alt_play.panel.gateway.local import LocalGateway
@@ -28,13 +27,19 @@ from ctrl_alt_play.panel.nodes import service as nodes_service
 from ctrl_alt_play.panel.nodes.service import Nodes
 from ctrl_alt_play.panel.operations import api as operations_api
 from ctrl_alt_play.panel.operations import service as operations_service
+from ctrl_alt_play.panel.operations.progress import Progress
 from ctrl_alt_play.panel.operations.sweeper import sweep_for_ever
+from ctrl_alt_play.panel.operations.watched import Watched
 from ctrl_alt_play.panel.security import Passwords, Tokens
 from ctrl_alt_play.panel.servers import api as servers_api
+from ctrl_alt_play.panel.servers.catching_up import CatchingUp
 from ctrl_alt_play.panel.servers.console import Consoles
+from ctrl_alt_play.panel.servers.dispatch import Dispatch
 from ctrl_alt_play.panel.servers.orders import Orders
 from ctrl_alt_play.panel.servers.recorder import Recorder
 from ctrl_alt_play.panel.serving import Server, listen, signals_once, uvicorn_config
+from ctrl_alt_play.settings import LiveSettings
+from ctrl_alt_play.supervision import Supervisor
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -62,6 +67,8 @@ def create_app(config: Config, clock: Clock | None = None, tick_s: float = 1.0) 
         accounts_api.users,
         nodes_api.router,
         servers_api.router,
+        servers_api.elsewhere,
+        events_api.router,
         operations_api.router,
         gateway_api.router,
     ):
@@ -76,12 +83,17 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state.tokens = Tokens(config.signing_key(), clock)
     state.accounts = Accounts(state.database, Passwords(), state.tokens, clock)
     state.gateway = LocalGateway(clock, tick_s)
-    shared = config.agent_secret.get_secret_value() if config.agent_secret else None
-    state.door = Door(state.database, clock, shared)
+    state.door = Door(state.database, clock, config.shared_secret)
     state.nodes = Nodes(state.database, state.gateway, clock)
     state.consoles = Consoles()
-    state.orders = Orders(state.database, state.gateway, clock)
-    state.gateway.report_to(Recorder(state.database, state.gateway, state.consoles, clock))
+    state.progress = Progress()
+    watched = Watched()
+    dispatch = Dispatch(state.database, state.gateway, watched, clock)
+    state.orders = Orders(state.database, state.gateway, dispatch, watched, clock)
+    catching_up = CatchingUp(state.database, state.gateway, watched, clock)
+    state.gateway.report_to(
+        Recorder(state.database, state.gateway, catching_up, watched, state.progress, state.consoles, clock)
+    )
 
 
 @asynccontextmanager
@@ -93,7 +105,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await nodes_service.mark_all_away(session, now)
             await operations_service.take_over(session, now)
         async with asyncio.TaskGroup() as group:
-            sweeper = group.create_task(sweep_for_ever(state.database, state.clock, state.tick_s), name="sweeper")
+            sweeper = group.create_task(
+                sweep_for_ever(state.database, state.progress, state.clock, state.tick_s), name="sweeper"
+            )
             yield
             await state.gateway.close()
             sweeper.cancel()
@@ -103,17 +117,34 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def serve(config: Config) -> None:
     """Serves until a signal ends it. Raises: StartupError."""
+    supervisor, live = Supervisor.of_environment(), LiveSettings(config)
+    live.reload_on_hangup(supervisor)
     sockets = listen(config)
+    ports = [bound.getsockname()[1] for bound in sockets]
     try:
         await migrate(config)
         app = create_app(config)
-        server = Server(uvicorn_config(app), app.state.gateway)
-        log.info("panel_starting", version=__version__, ports=[bound.getsockname()[1] for bound in sockets])
+        live.tell({"agent_secret"}, lambda new: _share(app, new))
+        server = Server(uvicorn_config(app), app.state.gateway, supervisor)
+        log.info("panel_starting", version=__version__, ports=ports)
+        informing = asyncio.create_task(supervisor.keep_informed(lambda: _status(app, ports)), name="supervisor")
         await server.serve(sockets=sockets)
+        informing.cancel()
     finally:
         for bound in sockets:
             bound.close()
     log.info("panel_ended")
+
+
+def _share(app: FastAPI, config: Config) -> None:
+    """Whoever came with the shared secret of before has to come again."""
+    app.state.door.share(config.shared_secret)
+    app.state.gateway.disconnect_sharing("the shared secret was changed")
+
+
+def _status(app: FastAPI, ports: list[int]) -> str:
+    nodes = app.state.gateway.connected_nodes
+    return f"ports {', '.join(map(str, ports))}, {nodes} node{'' if nodes == 1 else 's'} connected"
 
 
 def run(config: Config) -> None:
@@ -122,9 +153,5 @@ def run(config: Config) -> None:
         with signals_once(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(config))
     except StartupError as error:
-        _exit(error)
-
-
-def _exit(error: StartupError) -> NoReturn:
-    sys.stderr.write(f"{error}\n")
-    raise SystemExit(1)
+        logs.tell_why("panel", error)
+        raise SystemExit(1) from None

@@ -15,6 +15,10 @@ Row = TypeVar("Row")
 Limit = Annotated[int, Field(ge=1, le=200)]
 
 
+LONGEST_NUMBER = 18
+"""Digits that every database's whole numbers hold."""
+
+
 class Page(BaseModel, Generic[Item]):
     items: list[Item]
     next_cursor: str | None = Field(description="give it as `cursor` for the next page; null on the last")
@@ -38,10 +42,28 @@ def read_cursor(cursor: str | None, parts: int) -> tuple[str, ...] | None:
         key = json.loads(base64.urlsafe_b64decode(cursor.encode() + b"=="))
     except ValueError:
         key = None
-    if not isinstance(key, list) or len(key) != parts or not all(isinstance(part, str) for part in key):
-        problem = FieldProblem("cursor", "give a cursor as it came, or none")
-        raise Invalid("The cursor is not one that this panel gave.", fields=(problem,))
+    if (
+        not isinstance(key, list)
+        or len(key) != parts
+        or not all(isinstance(part, str) and "\x00" not in part for part in key)
+    ):
+        raise _not_ours()
     return tuple(key)
+
+
+def read_number_cursor(cursor: str | None) -> int | None:
+    """As `read_cursor`, where rows go by number."""
+    key = read_cursor(cursor, 1)
+    if key is None:
+        return None
+    if not (key[0].isascii() and key[0].isdigit() and len(key[0]) <= LONGEST_NUMBER):
+        raise _not_ours()
+    return int(key[0])
+
+
+def _not_ours() -> Invalid:
+    problem = FieldProblem("cursor", "give a cursor as it came, or none")
+    return Invalid("The cursor is not one that this panel gave.", fields=(problem,))
 
 
 def _write(key: tuple[str, ...]) -> str:

@@ -16,6 +16,9 @@ class Permission(StrEnum):
     NODES_MANAGE = "nodes.manage"
     SERVERS_SEE = "servers.see"
     SERVERS_CREATE = "servers.create"
+    SERVERS_UPDATE = "servers.update"
+    SERVERS_HOLD = "servers.hold"
+    SERVERS_ADOPT = "servers.adopt"
     SERVERS_DELETE = "servers.delete"
     SERVERS_START = "servers.start"
     SERVERS_STOP = "servers.stop"
@@ -24,7 +27,9 @@ class Permission(StrEnum):
     SERVERS_COMMAND = "servers.command"
     SERVERS_STATUS = "servers.status"
     SERVERS_CONSOLE = "servers.console"
+    SERVERS_EVENTS = "servers.events"
     OPERATIONS_SEE = "operations.see"
+    OPERATIONS_CANCEL = "operations.cancel"
 
 
 _ADMIN = frozenset({Role.ADMIN})
@@ -36,6 +41,9 @@ GRANTED: dict[Permission, frozenset[Role]] = {
     Permission.NODES_MANAGE: _ADMIN,
     Permission.SERVERS_SEE: _OWNER,
     Permission.SERVERS_CREATE: _ADMIN,
+    Permission.SERVERS_UPDATE: _ADMIN,
+    Permission.SERVERS_HOLD: _ADMIN,
+    Permission.SERVERS_ADOPT: _ADMIN,
     Permission.SERVERS_DELETE: _ADMIN,
     Permission.SERVERS_START: _OWNER,
     Permission.SERVERS_STOP: _OWNER,
@@ -44,7 +52,9 @@ GRANTED: dict[Permission, frozenset[Role]] = {
     Permission.SERVERS_COMMAND: _OWNER,
     Permission.SERVERS_STATUS: _OWNER,
     Permission.SERVERS_CONSOLE: _OWNER,
+    Permission.SERVERS_EVENTS: _OWNER,
     Permission.OPERATIONS_SEE: _OWNER,
+    Permission.OPERATIONS_CANCEL: _OWNER,
 }
 """An owner has what names `OWNER` on what is theirs, and there alone: a route about many things shows them only their own."""
 

@@ -1,5 +1,6 @@
 """One server on two sockets, opened and closed in order."""
 
+import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -8,29 +9,37 @@ from typing import Any
 
 import uvicorn
 
+from ctrl_alt_play.errors import StartupError
 from ctrl_alt_play.panel.config import Config
-from ctrl_alt_play.panel.errors import StartupError
 from ctrl_alt_play.panel.gateway.local import LocalGateway
 from ctrl_alt_play.protocol.messages import MAX_FRAME_BYTES
+from ctrl_alt_play.supervision import Supervisor
 
 GRACE_S = 1
 """What requests that are being answered get when the panel ends; agents get theirs from the gateway before."""
 
 
 class Server(uvicorn.Server):
-    """Tells agents good-bye before it stops listening."""
+    """Tells agents good-bye before it stops listening; and a supervisor when it has begun, and when it begins to end."""
 
-    def __init__(self, config: uvicorn.Config, gateway: LocalGateway) -> None:
+    def __init__(self, config: uvicorn.Config, gateway: LocalGateway, supervisor: Supervisor | None = None) -> None:
         super().__init__(config)
         self._gateway = gateway
+        self._supervisor = supervisor or Supervisor()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._supervisor.ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._supervisor.stopping()
         await self._gateway.close()
         await super().shutdown(sockets)
 
 
 def uvicorn_config(app: Callable[..., Any]) -> uvicorn.Config:
     """Silence is judged by the protocol's own rule, so the server sends no pings of its own."""
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     return uvicorn.Config(
         app,
         loop="uvloop",
@@ -43,6 +52,11 @@ def uvicorn_config(app: Callable[..., Any]) -> uvicorn.Config:
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """The server takes an agent that was answered by a refusal for one that was not answered."""
+    return record.msg != "ASGI callable returned without completing handshake."
 
 
 def listen(config: Config) -> list[socket.socket]:

@@ -19,9 +19,11 @@ from ctrl_alt_play.protocol.messages import (
 )
 from ctrl_alt_play.protocol.part2 import ProtocolRange
 from ctrl_alt_play.protocol.session import Session, incompatible
-from ctrl_alt_play.protocol.specification import Model
+from ctrl_alt_play.protocol.specification import Model, Specification
 
 MOST_OPEN = 4096
+_OF_PART_2 = {"readiness", "crash", "hold", "revision"}
+"""What part 2 added to a specification."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,15 @@ class PanelSession(Session):
                 agent_id=self._node_id,
                 action=action,
                 server_id=server_id,
-                payload=None if payload is None else wire(payload),
+                payload=None if payload is None else self._payload(payload),
             )
         )
+
+    def _payload(self, payload: Model) -> dict[str, Any]:
+        """An agent of part 1 is told what part 1 knows."""
+        if self.version == OLDEST_VERSION and isinstance(payload, Specification):
+            return payload.model_dump(by_alias=True, exclude_none=True, exclude=_OF_PART_2)
+        return wire(payload)
 
     def ask(self, message_id: str, kind: str, content: Model, timeout_s: float) -> str:
         """The frame of a legacy message whose reply, repeating `message_id`, is awaited from now on.

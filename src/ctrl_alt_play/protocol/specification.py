@@ -1,6 +1,5 @@
 """What a server is made of: the payload of `create_server`."""
 
-import re
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -16,6 +15,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import SchemaError, SchemaValidator
+from pydantic_core.core_schema import str_schema
 
 MIB = 1024 * 1024
 MOST_BYTES = 2**60
@@ -134,11 +135,13 @@ def _texts(value: object) -> object:
 
 
 def _pattern(text: str) -> str:
+    """Expressions without look-around and back-references, for those can be searched for in a time that grows with the text alone."""
     if text.startswith(REGEX):
         try:
-            re.compile(text.removeprefix(REGEX))
-        except re.error as error:
-            raise ValueError(f"{text!r} is no regular expression: {error}") from error
+            SchemaValidator(str_schema(pattern=text.removeprefix(REGEX), regex_engine="rust-regex"))
+        except SchemaError as error:
+            reason = str(error).strip().rpartition("rror: ")[2]
+            raise ValueError(f"{text!r} is no regular expression that can be used here: {reason}") from error
     return text
 
 
@@ -154,7 +157,9 @@ class Readiness(Model):
     """
 
     text: Annotated[tuple[ReadyText, ...], BeforeValidator(_texts)] = Field(
-        default=(), max_length=32, description="contained in a line, or `regex:` and a regular expression"
+        default=(),
+        max_length=32,
+        description="contained in a line, or `regex:` and a regular expression in RE2's syntax",
     )
     strip_ansi: bool = Field(default=False, description="colours and cursor movements are taken out before looking")
     probe: Probe | None = None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
+from ctrl_alt_play.log_file import open_private
 from ctrl_alt_play.up.say import Trouble, step
 
 SOCKET = "/var/run/docker.sock"
@@ -135,7 +136,7 @@ def _start_service() -> OwnEngine | None:
 
 def _start_by_hand(log_folder: Path) -> OwnEngine:
     log: IO[bytes]
-    with (log_folder / "dockerd.log").open("ab") as log:
+    with open(log_folder / "dockerd.log", "ab", opener=open_private) as log:
         process = subprocess.Popen(
             ["dockerd"],
             stdin=subprocess.DEVNULL,

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ctrl_alt_play.client import Api, ApiError, Login
+from ctrl_alt_play.errors import StartupError
 from ctrl_alt_play.panel.bootstrap import bootstrap
 from ctrl_alt_play.panel.config import Config, load
-from ctrl_alt_play.panel.errors import StartupError
 from ctrl_alt_play.paths import data_folder
 from ctrl_alt_play.up import checks, engine
 from ctrl_alt_play.up.programs import Program

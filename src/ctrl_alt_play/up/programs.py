@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from ctrl_alt_play.log_file import open_private
 from ctrl_alt_play.up.say import Trouble
 
 STOP_TIMEOUT_S = 10.0
@@ -25,10 +26,10 @@ class Program:
     def start(cls, name: str, settings: dict[str, str], log_folder: Path) -> "Program":
         """Starts `ctrl-alt-play <name>`; the settings reach it by its environment, for anyone may read a command line."""
         log = log_folder / f"{name}.log"
-        with log.open("ab") as file:
+        with open(log, "ab", opener=open_private) as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", "ctrl_alt_play", name],
-                env={**os.environ, **settings},
+                env={**os.environ, **settings, "LOG_FILE": str(log)},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,

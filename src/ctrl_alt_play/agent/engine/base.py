@@ -13,6 +13,9 @@ from typing import Protocol
 
 from ctrl_alt_play.protocol.specification import Specification
 
+LOG_BYTES = 32 * 2**20
+"""More than Docker is told to keep."""
+
 
 class ContainerState(StrEnum):
     CREATED = "created"
@@ -32,14 +35,20 @@ class Container:
     oom_killed: bool = False
     error: str = ""
     started_at: datetime | None = None
+    """While it runs."""
+    finished_at: datetime | None = None
+    """Once it has exited."""
     node_id: str = ""
-    address: str | None = None
     image: str = ""
     image_id: str = ""
-    finished_at: datetime | None = None
-    fingerprint: str = ""
-    specification: Specification | None = None
+    """Of what it was made from, which the image's name may no longer mean."""
+    address: str | None = None
+    """Where the node itself reaches the game, while it runs."""
     uid: int | None = None
+    fingerprint: str = ""
+    """Of the plan that it was made from."""
+    specification: Specification | None = None
+    """What it was made from, as the container itself tells; None where it does not."""
 
     @property
     def is_running(self) -> bool:
@@ -93,6 +102,10 @@ class Chunk:
     data: bytes
 
 
+OnPull = Callable[[str, float | None], None]
+"""Takes a phase of a pull, `download` or `unpack`, and its percent, where that is known. It must return at once."""
+
+
 class Attachment(Protocol):
     """An open console. It must be read without pause, or the game blocks when it writes."""
 
@@ -110,7 +123,7 @@ class Attachment(Protocol):
 class Engine(Protocol):
     async def info(self) -> EngineInfo: ...
 
-    async def ensure_image(self, image: str, on_progress: Callable[[str, float | None], None] | None = None) -> None:
+    async def ensure_image(self, image: str, on_progress: OnPull | None = None) -> None:
         """Makes sure that the image is here, pulling it when it is not. May take long.
 
         Raises:
@@ -119,7 +132,7 @@ class Engine(Protocol):
         ...
 
     async def create(self, plan: Plan) -> None:
-        """Makes the container of a server, whose image is here; one that was made from the same plan stays as it is.
+        """Makes the container of a server, whose image is here; one with the plan's fingerprint stays as it is.
 
         Raises:
             Fault: `SERVER_EXISTS` when its name is taken by another.
@@ -157,6 +170,13 @@ class Engine(Protocol):
         ...
 
     async def attach(self, server_id: str) -> Attachment: ...
+
+    def logs(self, server_id: str, *, since_s: float | None = None, tail: int | None = None) -> AsyncIterator[Chunk]:
+        """What the engine keeps of a container's output: from a moment on (seconds of the wall clock), or so many lines from the end.
+
+        Ends with what was written by now, and after `LOG_BYTES` at the latest.
+        """
+        ...
 
     async def sample(self, server_id: str) -> Sample | None:
         """The counters of a running container; None when it does not run. Takes milliseconds."""

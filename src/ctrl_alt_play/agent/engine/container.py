@@ -1,6 +1,7 @@
 """A server's specification as the body of Docker's `POST /containers/create` (API 1.41 and later)."""
 
 import hashlib
+import json
 import shlex
 from typing import Any
 
@@ -12,7 +13,10 @@ HOME = "/home/container"
 LABEL_MANAGED = "ctrl-alt-play.managed"
 LABEL_SERVER = "ctrl-alt-play.server-id"
 LABEL_NODE = "ctrl-alt-play.node-id"
-LABEL_SPECIFICATION = "ctrl-alt-play.specification"
+LABEL_FINGERPRINT = "ctrl-alt-play.specification"
+LABEL_SPECIFICATION = "ctrl-alt-play.specification-json"
+MOST_LABEL_BYTES = 64 * 1024
+"""Every event of a container repeats its labels."""
 NETWORK = "ctrl-alt-play"
 PIDS = 512
 _SHELL_CHARACTERS = set("|&;<>()$`\n*?[]{}~")
@@ -28,6 +32,37 @@ def container_body(plan: Plan) -> dict[str, Any]:
     Raises:
         Fault: `CONFIG_INVALID`, when the startup command cannot be read.
     """
+    body = _bare_body(plan)
+    return {**body, "Labels": _labels(plan, _fingerprint_of(body))}
+
+
+def fingerprint(plan: Plan) -> str:
+    """Equal for plans of the same container: also where they differ in what the agent alone goes by, such as a stop rule or a revision.
+
+    Raises:
+        Fault: as `container_body`.
+    """
+    return _fingerprint_of(_bare_body(plan))
+
+
+def _fingerprint_of(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _labels(plan: Plan, fingerprint: str) -> dict[str, str]:
+    labels = {
+        LABEL_MANAGED: "true",
+        LABEL_SERVER: plan.server_id,
+        LABEL_NODE: plan.node_id,
+        LABEL_FINGERPRINT: fingerprint,
+    }
+    specification = plan.specification.model_dump_json(by_alias=True)
+    if len(specification.encode()) <= MOST_LABEL_BYTES:
+        labels[LABEL_SPECIFICATION] = specification
+    return labels
+
+
+def _bare_body(plan: Plan) -> dict[str, Any]:
     specification = plan.specification
     environment = {"HOME": HOME, "STARTUP": specification.startup, **specification.environment}
     body: dict[str, Any] = {
@@ -35,7 +70,7 @@ def container_body(plan: Plan) -> dict[str, Any]:
         "Hostname": plan.server_id[:63],
         "User": f"{plan.uid}:{plan.gid}",
         "WorkingDir": HOME,
-        "Env": [f"{name}={value}" for name, value in environment.items()],
+        "Env": [f"{name}={value}" for name, value in sorted(environment.items())],
         "AttachStdin": True,
         "OpenStdin": True,
         "StdinOnce": False,
@@ -46,18 +81,7 @@ def container_body(plan: Plan) -> dict[str, Any]:
     command = startup_command(specification.startup)
     if command:
         body["Cmd"] = command
-    fingerprint = hashlib.sha256(specification.model_dump_json(exclude_defaults=True, exclude={"revision", "hold", "crash", "readiness", "stop"}).encode()).hexdigest()
-    body["Labels"] = {
-        LABEL_MANAGED: "true",
-        LABEL_SERVER: plan.server_id,
-        LABEL_NODE: plan.node_id,
-        LABEL_SPECIFICATION: fingerprint,
-    }
     return body
-
-
-def fingerprint(plan: Plan) -> str:
-    return str(container_body(plan)["Labels"][LABEL_SPECIFICATION])
 
 
 def startup_command(startup: str) -> list[str]:

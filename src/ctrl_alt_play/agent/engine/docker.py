@@ -3,11 +3,9 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from types import TracebackType
-from typing import Any
 
 import aiohttp
 from aiodocker import Docker, DockerError
@@ -15,26 +13,29 @@ from aiodocker.containers import DockerContainer
 from aiodocker.stream import Stream
 
 from ctrl_alt_play.agent.engine.base import (
+    LOG_BYTES,
     Attachment,
     Change,
     Chunk,
     Container,
-    ContainerState,
     EngineInfo,
+    OnPull,
     Plan,
     Sample,
 )
 from ctrl_alt_play.agent.engine.container import (
     LABEL_MANAGED,
-    LABEL_NODE,
     LABEL_SERVER,
     LABEL_SPECIFICATION,
     NETWORK,
     container_body,
     container_name,
 )
+from ctrl_alt_play.agent.engine.documents import change_of, container_of, subnet_of
 from ctrl_alt_play.agent.engine.faults import fault_of, unavailable
+from ctrl_alt_play.agent.engine.pull import Pull
 from ctrl_alt_play.agent.engine.stats import sample_of
+from ctrl_alt_play.agent.engine.streams import STREAMS, frames, lines
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -42,8 +43,9 @@ CALL_TIMEOUT_S = 60.0
 INFO_TIMEOUT_S = 2.0
 PULL_TIMEOUT_S = 1800.0
 EVENTS_TIMEOUT_S = 5.0
+LOG_PAUSE_S = 10.0
 WRITE_TIMEOUT_S = 0.8
-_STREAMS = {1: "stdout", 2: "stderr"}
+LOOKS_AT_ONCE = 16
 _WATCHED = ["create", "start", "die", "destroy", "oom"]
 
 
@@ -105,19 +107,27 @@ class DockerEngine:
         async with _translated(INFO_TIMEOUT_S):
             version = await self._docker.version()
             networks = await self._docker.networks.list()
-        return EngineInfo(version["Version"], {n["Name"]: subnet for n in networks if (subnet := _subnet(n))})
+        return EngineInfo(version["Version"], {n["Name"]: subnet for n in networks if (subnet := subnet_of(n))})
 
-    async def ensure_image(self, image: str, on_progress: Callable[[str, float | None], None] | None = None) -> None:
+    async def ensure_image(self, image: str, on_progress: OnPull | None = None) -> None:
         if await self._has_image(image):
             return
         try:
             async with _translated(PULL_TIMEOUT_S):
-                await self._docker.images.pull(image)
+                await self._pull(image, Pull(on_progress))
         except Fault as fault:
             if fault.code is ErrorCode.DOCKER_UNAVAILABLE:
                 raise
             sentence = f"The image {image} is not on this node and could not be pulled: {fault.message}"
             raise Fault(ErrorCode.IMAGE_NOT_FOUND, sentence) from fault
+        if not await self._has_image(image):
+            raise unavailable("the pull broke off")
+
+    async def _pull(self, image: str, pull: Pull) -> None:
+        documents = self._docker.images.pull(image, stream=True)
+        async with aclosing(documents):  # type: ignore[type-var]  # it is a generator
+            async for document in documents:
+                pull.take(document)
 
     async def _has_image(self, image: str) -> bool:
         with _none_for(ErrorCode.IMAGE_NOT_FOUND):
@@ -137,11 +147,12 @@ class DockerEngine:
                 raise
 
     async def _is_made(self, server_id: str, labels: dict[str, str]) -> bool:
-        """Whether the container was made by us from the very same plan: its labels hold a fingerprint of it."""
+        """Whether the container was made by us from a plan that makes the very same: its labels hold a fingerprint of it."""
+        wanted = {name: value for name, value in labels.items() if name != LABEL_SPECIFICATION}
         with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
             async with _translated(10):
                 found = await self._container(server_id).show()
-            return labels.items() <= (found["Config"].get("Labels") or {}).items()
+            return wanted.items() <= (found["Config"].get("Labels") or {}).items()
         return False
 
     async def _ensure_network(self) -> None:
@@ -200,19 +211,25 @@ class DockerEngine:
     async def inspect(self, server_id: str) -> Container | None:
         with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
             async with _translated(10):
-                return _container_of(await self._container(server_id).show())
+                return container_of(await self._container(server_id).show(), NETWORK)
         return None
 
     async def list(self) -> list[Container]:
         filters = {"label": [f"{LABEL_MANAGED}=true", LABEL_SERVER]}
         async with _translated(10):
             found = await self._docker.containers.list(all=True, filters=json.dumps(filters))
-        containers: list[Container] = []
-        for each in found:
-            with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
-                async with _translated(10):
-                    containers.append(_container_of(await each.show()))
-        return containers
+        gate = asyncio.Semaphore(LOOKS_AT_ONCE)
+        looks = await asyncio.gather(*(self._look(each, gate) for each in found), return_exceptions=True)
+        for look in looks:
+            if isinstance(look, BaseException):
+                raise look
+        return [look for look in looks if isinstance(look, Container)]
+
+    async def _look(self, container: DockerContainer, gate: asyncio.Semaphore) -> Container | None:
+        with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
+            async with gate, _translated(10):
+                return container_of(await container.show(), NETWORK)
+        return None
 
     async def changes(self) -> AsyncIterator[Change]:
         """Our own request, for aiodocker's event channel neither ends with the engine nor comes back."""
@@ -224,8 +241,8 @@ class DockerEngine:
                 opened = await query
             async with opened as response:
                 yield Change("", "subscribed")
-                async for line in response.content:
-                    if change := _change_of(line):
+                async for line in lines(response.content):
+                    if change := change_of(line):
                         yield change
         raise unavailable("the event stream ended")
 
@@ -234,6 +251,24 @@ class DockerEngine:
         async with _translated(10):
             await stream.__aenter__()
         return DockerAttachment(stream)
+
+    async def logs(
+        self, server_id: str, *, since_s: float | None = None, tail: int | None = None
+    ) -> AsyncIterator[Chunk]:
+        params = {"stdout": "true", "stderr": "true", "tail": "all" if tail is None else str(tail)}
+        if since_s is not None:
+            params["since"] = f"{since_s:.6f}"
+        left = LOG_BYTES
+        async with _translated(None):
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=LOG_PAUSE_S)
+            path = f"containers/{container_name(server_id)}/logs"
+            query = self._docker._do_query(path, "GET", params=params, timeout=timeout)  # noqa: SLF001 - aiodocker mixes the streams
+            async with await query as response:
+                async for chunk in frames(response.content):
+                    yield chunk
+                    left -= len(chunk.data)
+                    if left <= 0:
+                        return
 
     async def sample(self, server_id: str) -> Sample | None:
         path = f"containers/{container_name(server_id)}/stats"
@@ -263,7 +298,7 @@ class DockerAttachment:
             message = await self._stream.read_out()
         except (aiohttp.ClientError, OSError, DockerError):
             return None
-        return None if message is None else Chunk(_STREAMS.get(message.stream, "stdout"), message.data)
+        return None if message is None else Chunk(STREAMS.get(message.stream, "stdout"), message.data)
 
     async def write(self, data: bytes) -> None:
         """What a game does not read stays in memory, so nothing is written behind a line that was not taken yet."""
@@ -291,46 +326,3 @@ class DockerAttachment:
         response = self._stream._resp  # noqa: SLF001 - aiodocker only closes politely
         if response is not None and response.connection is not None and response.connection.transport is not None:
             response.connection.transport.abort()
-
-
-def _container_of(fields: Any) -> Container:
-    state = fields["State"]
-    labels = fields["Config"].get("Labels") or {}
-    match state["Status"]:
-        case "created":
-            kind = ContainerState.CREATED
-        case "running" | "paused" | "restarting":
-            kind = ContainerState.RUNNING
-        case _:
-            kind = ContainerState.EXITED
-    is_exited = kind is ContainerState.EXITED
-    return Container(
-        id=fields["Id"],
-        server_id=labels.get(LABEL_SERVER, ""),
-        node_id=labels.get(LABEL_NODE, ""),
-        state=kind,
-        pid=state.get("Pid") or None,
-        exit_code=state.get("ExitCode") if is_exited else None,
-        oom_killed=bool(state.get("OOMKilled")),
-        error=state.get("Error") or "",
-        finished_at=datetime.fromisoformat(state["FinishedAt"]) if is_exited else None,
-        fingerprint=labels.get(LABEL_SPECIFICATION, ""),
-        image=fields["Config"].get("Image", ""),
-        image_id=fields.get("Image", ""),
-        started_at=datetime.fromisoformat(state["StartedAt"]) if kind is ContainerState.RUNNING else None,
-    )
-
-
-def _change_of(line: bytes) -> Change | None:
-    try:
-        event = json.loads(line)
-    except ValueError:  # the engine ended in the middle of a line
-        return None
-    server_id = event.get("Actor", {}).get("Attributes", {}).get(LABEL_SERVER)
-    return Change(server_id, event.get("Action", "")) if server_id else None
-
-
-def _subnet(network: Any) -> str | None:
-    """The first subnet of a network, if it has one."""
-    ranges = (network.get("IPAM") or {}).get("Config") or []
-    return ranges[0].get("Subnet") if ranges else None

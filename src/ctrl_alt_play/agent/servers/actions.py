@@ -187,6 +187,8 @@ class Actions:
         asked_at = operation.phase.get("asked_at")
         if asked_at is None:
             return await self._end_game(payload, timeout_s)
+        if operation.phase.get("asked_run") != self._game.started_at_s:
+            return {}  # what was asked has ended, and this is the run after it
         left_s = min(timeout_s, max(0.0, asked_at + timeout_s - self._server.now()))
         self._server.apply(self._server.life.tell_to_end())
         return await self._await_end(left_s)
@@ -196,7 +198,7 @@ class Actions:
         server.apply(server.life.tell_to_end())
         server.progress("stopping")
         await self._game.ask_to_stop(payload)
-        await server.note("asked_at")
+        await server.note(asked_at=server.now(), asked_run=self._game.started_at_s)
         return await self._await_end(timeout_s)
 
     async def _await_end(self, timeout_s: float) -> Result:
@@ -215,7 +217,7 @@ class Actions:
     async def _restart(self, operation: OperationRecord) -> Result:
         if "stopped_at" not in operation.phase:
             await self._stop(operation)
-            await self._server.note("stopped_at")
+            await self._server.note(stopped_at=self._server.now())
         return await self._start()
 
     async def _kill(self) -> Result:

@@ -52,6 +52,12 @@ class Game:
     def is_running(self) -> bool:
         return self.container is not None and self.container.is_running
 
+    @property
+    def started_at_s(self) -> float:
+        """What names a run of the game: when Docker says that it began, in seconds of the wall clock; 0 while nothing runs."""
+        started_at = self.container.started_at if self.container else None
+        return started_at.timestamp() if started_at else 0.0
+
     def specify(self, specification: Specification) -> None:
         """Another specification, from the next start on."""
         self.record = replace(self.record, specification=specification)

@@ -107,9 +107,8 @@ class Life:
         return replace(self, desired=desired, crashed_at=crashed_at, restart_at=None)
 
     def begin(self, action: Action, *, is_own: bool = False) -> "Life":
-        """An action is under way. The node's own start takes the place of what was planned."""
-        is_planned = not (is_own and action is Action.START_SERVER)
-        return replace(self, doing=action, is_own=is_own, restart_at=self.restart_at if is_planned else None)
+        """An action is under way, and takes the place of what was planned."""
+        return replace(self, doing=action, is_own=is_own, restart_at=None)
 
     def tell_to_end(self) -> "Life":
         """The game is told to end, by whatever means."""
@@ -254,7 +253,7 @@ def _exited(life: Life, sight: Sight, policy: CrashPolicy, now: float) -> Life:
     if life.ended is not None and life.ended.at == sight.exited_at:
         return _planned(_down(life, ServerState(life.ended.observed)), now)
     is_asked = life.is_ending or life.desired is Desired.OFF
-    is_crash = not is_asked and sight.exit_code != 0
+    is_crash = not is_asked and not sight.is_excused and sight.exit_code != 0
     observed = ServerState.CRASHED if is_crash else ServerState.STOPPED
     after = replace(_down(life, observed), ended=Ended(at=sight.exited_at, observed=observed))
     is_anothers = life.doing is not None and not life.is_own
@@ -277,6 +276,8 @@ def _crash(life: Life, policy: CrashPolicy, now: float) -> Life:
 
 
 def _planned(life: Life, now: float) -> Life:
-    """What should run, and does not, is never forgotten."""
-    is_owed = life.is_wanted and life.observed in DOWN and life.doing is None
-    return replace(life, restart_at=now) if is_owed and life.restart_at is None else life
+    """What should run, and does not, is never forgotten; and nothing is planned for what should not."""
+    if not life.is_wanted:
+        return replace(life, restart_at=None)
+    is_owed = life.observed in DOWN and life.doing is None and life.restart_at is None
+    return replace(life, restart_at=now) if is_owed else life

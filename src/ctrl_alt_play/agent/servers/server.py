@@ -230,11 +230,11 @@ class Server:
             told = OperationProgress(command_id=current.id, server_id=self.id, phase=phase, percent=percent)
             self._node.teller.progress(told)
 
-    async def note(self, what: str) -> None:
+    async def note(self, **phase: float) -> None:
         """Notes how far the action under way has come, for the case that the agent ends in the middle of it."""
         current = self.inbox.current
         if current is not None:
-            current.phase[what] = self.now()
+            current.phase.update(phase)
             await self._node.journal.written(Entry(phase=(current.position, dict(current.phase))))
 
     async def vanish(self) -> None:

@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from typing import cast
-from uuid import uuid4
 
 import structlog
 from fastapi import APIRouter, WebSocket
@@ -68,7 +67,7 @@ async def agents(websocket: WebSocket) -> None:
 
 async def _refuse(websocket: WebSocket, error: PanelError) -> None:
     """Says no before the upgrade, with a status that any HTTP client understands."""
-    request_id = uuid4().hex
+    request_id = websocket.state.request_id
     headers = {**error.headers, "X-Request-Id": request_id}
     with suppress(WebSocketDisconnect):
         await websocket.send_denial_response(

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from ctrl_alt_play.protocol.contents import Action
+from ctrl_alt_play.protocol.contents import Action, SystemInfo
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import Response
 from ctrl_alt_play.protocol.panel_session import Answered, Told
+from ctrl_alt_play.protocol.part2 import Welcome
 from ctrl_alt_play.protocol.specification import Model
 
 COMMAND_TIMEOUT_S = 10.0
@@ -28,19 +29,67 @@ class Admission:
     secret_hash: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A node that has come, with the version that was agreed and what it said of itself, if it said anything."""
+
+    admission: Admission
+    version: int
+    system: SystemInfo | None = None
+
+    @property
+    def node_id(self) -> str:
+        return self.admission.node_id
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """How an arrival is met. `welcome` is for who speaks part 2."""
+
+    is_allowed: bool
+    welcome: Welcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of facts that were handed on."""
+
+    failed: int = 0
+    """How many were of no use for an error of their own."""
+    acked_seq: int | None = None
+    """The last durable event that is kept, to be told to the agent; None where nothing durable was among them."""
+    is_truth: bool = False
+    """The whole truth about the node is known from here on, so it is time to `synchronise`."""
+
+
+class Unanswered(Fault):
+    """A command was written to an agent that does each command once and tells its end for good, but did not answer yet.
+
+    So it is not known to have failed, and it may be sent again by the same id. Agents of part 1 give no such promise: what they leave
+    unanswered is a plain `Fault`.
+    """
+
+
+class Undelivered(Fault):
+    """Nothing of a command was written, so nothing of it can have been done."""
+
+
 class Sink(Protocol):
     """Takes in what agents say. Given to the gateway by `main`."""
 
-    async def connected(self, admission: Admission) -> bool:
-        """A node is there; nothing is sent to it before this returns. False: it has no right to be there any more."""
+    async def connected(self, arrival: Arrival) -> Reception:
+        """A node is there; nothing is sent to it before this returns."""
         ...
 
     async def synchronise(self, node_id: str) -> None:
-        """Asks a node that has just come for the truth; runs beside all else, and ends with the connection at the latest."""
+        """Brings panel and node in step: runs beside all else, one at a time, and ends with the connection at the latest.
+
+        An agent of part 1 is asked for the truth at its coming; one of part 2 told it, and is sent what it missed.
+        """
         ...
 
-    async def apply(self, node_id: str, facts: Sequence[Fact]) -> int:
-        """Takes in facts and tells how many were of no use for an error of their own.
+    async def apply(self, node_id: str, facts: Sequence[Fact]) -> Taken:
+        """Takes in facts; what is acknowledged is committed.
 
         Whoever waits for an answer among them goes on only after this. Raises only where nothing of them could be kept.
         """
@@ -51,7 +100,7 @@ class Sink(Protocol):
 
 class Gateway(Protocol):
     """The way to agents. Never called within a transaction. Each of the three ways to speak raises `Fault`:
-    `AGENT_OFFLINE`, `TIMEOUT`, `INSUFFICIENT_RESOURCES`, or whatever the agent refused with.
+    `AGENT_OFFLINE`, `TIMEOUT`, `INSUFFICIENT_RESOURCES`, or whatever the agent refused with; `Unanswered` is one whose outcome is open.
     """
 
     async def command(
@@ -65,7 +114,7 @@ class Gateway(Protocol):
     ) -> Response:
         """The agent's response, once all that it said before has been taken in.
 
-        An action that this connection's agent once called unknown is refused as `UNKNOWN_ACTION` without asking again.
+        An action that this connection's agent cannot know, or once called unknown, is refused as `UNKNOWN_ACTION` without asking.
         """
         ...
 

@@ -8,11 +8,12 @@ from typing import NoReturn, Protocol
 import structlog
 
 from ctrl_alt_play.clock import Clock
-from ctrl_alt_play.panel.gateway.base import Admission, Fact, Sink
-from ctrl_alt_play.protocol.contents import Action, ErrorReport
+from ctrl_alt_play.panel.gateway.base import Admission, Arrival, Fact, Sink, Unanswered, Undelivered
+from ctrl_alt_play.protocol.contents import Action, ErrorReport, SystemInfo
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.messages import Response
-from ctrl_alt_play.protocol.panel_session import Answered, PanelSession
+from ctrl_alt_play.protocol.messages import INCOMPATIBLE, OLDEST_VERSION, Response
+from ctrl_alt_play.protocol.panel_session import Answered, PanelSession, Received, Told
+from ctrl_alt_play.protocol.part2 import Ack
 from ctrl_alt_play.protocol.specification import Model
 
 INBOX_FACTS = 1024
@@ -20,6 +21,8 @@ INBOX_FACTS = 1024
 OUTBOX_FRAMES = 256
 """When it is full a command is refused; a complaint about a frame is dropped."""
 BATCH_FACTS = 64
+INTRODUCTION_DEADLINE_S = 2.0
+"""Who has not said by then what it is speaks part 1."""
 WRITE_DEADLINE_S = 10.0
 CLOSE_DEADLINE_S = 2.0
 DRAIN_DEADLINE_S = 5.0
@@ -29,6 +32,8 @@ KEEP_PAUSE_S = 0.5
 GOING_AWAY = 1001
 NOT_ALLOWED = 1008
 CANNOT_KEEP = 1011
+LONGEST_REASON = 120
+"""A close frame holds no more."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -53,14 +58,24 @@ class _Ended(Exception):
     """Ends all tasks of a connection."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Outgoing:
     frame: str
     written: asyncio.Future[None] | None = None
+    is_begun: bool = False
+    """Some of it may have reached the agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    outgoing: _Outgoing
+    answer: asyncio.Future[Response | Model]
 
 
 class Connection:
-    """Lives as long as `run`. `is_ready` once the sink knows of it: then it may be spoken through."""
+    """Lives as long as `run`. `is_ready` once the version is agreed, the sink knows of it, and a welcome is on its way: then it may be spoken
+    through.
+    """
 
     def __init__(self, admission: Admission, socket: Socket, sink: Sink, clock: Clock, tick_s: float) -> None:
         self.admission = admission
@@ -75,14 +90,20 @@ class Connection:
         self._admitted = asyncio.Event()
         self._inbox: asyncio.Queue[Fact] = asyncio.Queue(INBOX_FACTS)
         self._outbox: asyncio.Queue[_Outgoing] = asyncio.Queue(OUTBOX_FRAMES)
-        self._waiting: dict[str, asyncio.Future[Response | Model]] = {}
-        self._closing: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+        self._waiting: dict[str, _Question] = {}
+        loop = asyncio.get_running_loop()
+        self._introduction: asyncio.Future[SystemInfo] = loop.create_future()
+        self._closing: asyncio.Future[tuple[int, str]] = loop.create_future()
+        self._group: asyncio.TaskGroup | None = None
+        self._synchronising: asyncio.Task[None] | None = None
+        self._is_behind = False
 
     async def run(self) -> None:
         """Serves the connection to its end. `finished` is for the gateway to set, once the end is known everywhere."""
         tasks = (self._read, self._keep, self._write, self._watch, self._close, self._open)
         try:
             async with asyncio.TaskGroup() as group:
+                self._group = group
                 for task in tasks:
                     group.create_task(task(), name=f"{task.__name__.strip('_')} {self.node_id}")
         except* _Ended:
@@ -127,11 +148,13 @@ class Connection:
             raise Fault(ErrorCode.TIMEOUT, f"Node {self.node_id} is connected but takes nothing in.") from error
 
     async def _question(self, question: str, frame: str) -> Response | Model:
-        future: asyncio.Future[Response | Model] = asyncio.get_running_loop().create_future()
-        self._waiting[question] = future
+        if question in self._waiting:
+            raise Fault(ErrorCode.INVALID_STATE, f"Node {self.node_id} is being asked {question} already.")
+        asked = _Question(_Outgoing(frame), asyncio.get_running_loop().create_future())
+        self._waiting[question] = asked
         try:
-            self._send(_Outgoing(frame))
-            return await future
+            self._send(asked.outgoing)
+            return await asked.answer
         finally:
             self._waiting.pop(question, None)
             self.session.forget(question)
@@ -146,16 +169,53 @@ class Connection:
             ) from error
 
     async def _open(self) -> None:
-        if not await self._sink.connected(self.admission):
+        system = await self._introduced()
+        try:
+            version = self.session.agree(None if system is None else system.protocol)
+        except Fault as fault:
+            await self._part(fault)
+            return
+        reception = await self._sink.connected(Arrival(self.admission, version, system))
+        if not reception.is_allowed:
             self.close(NOT_ALLOWED, "this node may not connect any more")
             return
+        if reception.welcome is not None:
+            await self._outbox.put(_Outgoing(self.session.legacy("welcome", reception.welcome)))
         self.is_ready = not self._closing.done()
         self._admitted.set()
-        log.info("agent_connected", node_id=self.node_id)
+        log.info("agent_connected", node_id=self.node_id, version=version)
+        if version == OLDEST_VERSION:
+            self._synchronise()
+
+    async def _introduced(self) -> SystemInfo | None:
         try:
-            await self._sink.synchronise(self.node_id)
-        except Exception:  # one node's trouble is not to end its connection
-            log.exception("synchronise_failed", node_id=self.node_id)
+            async with asyncio.timeout(INTRODUCTION_DEADLINE_S):
+                return await self._introduction
+        except TimeoutError:
+            return None
+
+    async def _part(self, fault: Fault) -> None:
+        """The two ends have no version in common."""
+        log.warning("agent_incompatible", node_id=self.node_id, reason=fault.message)
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await self._outbox.put(_Outgoing(self.session.error(fault), written))
+        with suppress(Fault):
+            await written
+        self.close(INCOMPATIBLE, fault.message[:LONGEST_REASON])
+
+    def _synchronise(self) -> None:
+        """Asked for again while it goes on, it is done once more afterwards."""
+        self._is_behind = True
+        if self._group is not None and (self._synchronising is None or self._synchronising.done()):
+            self._synchronising = self._group.create_task(self._catch_up(), name=f"synchronise {self.node_id}")
+
+    async def _catch_up(self) -> None:
+        while self._is_behind:
+            self._is_behind = False
+            try:
+                await self._sink.synchronise(self.node_id)
+            except Exception:  # one node's trouble is not to end its connection
+                log.exception("synchronise_failed", node_id=self.node_id)
 
     async def _read(self) -> NoReturn:
         while (frame := await self._socket.receive()) is not None:
@@ -170,9 +230,20 @@ class Connection:
         for reply in received.replies:
             if not self._outbox.full():
                 self._outbox.put_nowait(_Outgoing(reply))
+        if self._is_introduction(received):
+            return
         for fact in (received.told, received.answered):
             if fact is not None:
                 await self._inbox.put(fact)
+
+    def _is_introduction(self, received: Received) -> bool:
+        """Whether it is what the handshake waits for, which hands it on itself."""
+        match received.told:
+            case Told(content=SystemInfo() as system) if not self._introduction.done():
+                self._introduction.set_result(system)
+                return True
+            case _:
+                return False
 
     async def _keep(self) -> None:
         """The one consumer. It waits until the sink knows of the node."""
@@ -191,22 +262,28 @@ class Connection:
         """Where nothing can be kept at all the connection ends: the agent comes back and tells the truth anew."""
         for attempt in range(1, KEEP_TRIES + 1):
             try:
-                self.session.counts["failed"] += await self._sink.apply(self.node_id, facts)
+                taken = await self._sink.apply(self.node_id, facts)
             except Exception:
                 log.exception("facts_not_kept", node_id=self.node_id, facts=len(facts), attempt=attempt)
                 await asyncio.sleep(KEEP_PAUSE_S * attempt)
-            else:
-                return
+                continue
+            self.session.counts["failed"] += taken.failed
+            if taken.is_truth:
+                self._synchronise()
+            if taken.acked_seq is not None:
+                await self._outbox.put(_Outgoing(self.session.legacy("ack", Ack(seq=taken.acked_seq))))
+            return
         self.close(CANNOT_KEEP, "the panel cannot keep what it is told")
 
     def _answer(self, answered: Answered) -> None:
-        future = self._waiting.get(answered.id)
-        if future is not None and not future.done():
-            future.set_result(answered.answer)
+        question = self._waiting.get(answered.id)
+        if question is not None and not question.answer.done():
+            question.answer.set_result(answered.answer)
 
     async def _write(self) -> None:
         while True:
             outgoing = await self._outbox.get()
+            outgoing.is_begun = True
             try:
                 async with asyncio.timeout(WRITE_DEADLINE_S):
                     await self._socket.send(outgoing.frame)
@@ -252,6 +329,11 @@ class Connection:
                 written.set_exception(Fault(ErrorCode.AGENT_OFFLINE, f"Node {self.node_id} went away."))
 
     def _fail(self, question: str, fault: Fault) -> None:
-        future = self._waiting.get(question)
-        if future is not None and not future.done():
-            future.set_exception(fault)
+        asked = self._waiting.get(question)
+        if asked is None or asked.answer.done():
+            return
+        if asked.outgoing.is_begun and self.session.version > OLDEST_VERSION:
+            fault = Unanswered(fault.code, fault.message)
+        elif not asked.outgoing.is_begun:
+            fault = Undelivered(fault.code, fault.message)
+        asked.answer.set_exception(fault)

@@ -18,6 +18,10 @@ class Door:
         self._shared_secret = shared_secret
         self._attempts = Attempts(clock)
 
+    def share(self, secret: str | None) -> None:
+        """From now on this is the secret that all nodes may come with; None: there is none."""
+        self._shared_secret = secret
+
     async def admit(self, address: str, authorization: str | None, node_id: str | None) -> Admission:
         """The node that stands at the door.
 

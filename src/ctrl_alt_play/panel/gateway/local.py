@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from ctrl_alt_play.clock import Clock
-from ctrl_alt_play.panel.gateway.base import COMMAND_TIMEOUT_S, Admission, Sink, fault_of
+from ctrl_alt_play.panel.gateway.base import COMMAND_TIMEOUT_S, Admission, Sink, Undelivered, fault_of
 from ctrl_alt_play.panel.gateway.connection import (
     GOING_AWAY,
     KEEP_PAUSE_S,
@@ -17,10 +17,12 @@ from ctrl_alt_play.panel.gateway.connection import (
 )
 from ctrl_alt_play.protocol.contents import Action
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.messages import REPLACED, Response
+from ctrl_alt_play.protocol.messages import OLDEST_VERSION, REPLACED, Response
 from ctrl_alt_play.protocol.specification import Model
 
 CLOSE_ALL_DEADLINE_S = 1.0
+_OF_PART_2 = (Action.UPDATE_SERVER, Action.ADOPT_SERVER, Action.CANCEL)
+"""`send_command` is not among them: whether an agent of part 1 knows it is found out by asking."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -99,8 +101,9 @@ class LocalGateway:
         timeout_s: float = COMMAND_TIMEOUT_S,
     ) -> Response:
         connection = self._ready(node_id)
-        if action in connection.unknown_actions:
-            raise Fault(ErrorCode.UNKNOWN_ACTION, f"The agent of node {node_id} does not know {action}.")
+        is_too_old = action in _OF_PART_2 and connection.session.version == OLDEST_VERSION
+        if is_too_old or action in connection.unknown_actions:
+            raise Fault(ErrorCode.UNKNOWN_ACTION, f"The agent of node {node_id} does not know {action}: upgrade it.")
         response = await connection.command(command_id, action, server_id, payload, timeout_s)
         if response.success:
             return response
@@ -122,6 +125,12 @@ class LocalGateway:
         if connection is not None:
             connection.close(NOT_ALLOWED, reason)
 
+    def disconnect_sharing(self, reason: str) -> None:
+        """Closes all connections that came with the shared secret."""
+        for connection in self._connections.values():
+            if connection.admission.secret_hash is None:
+                connection.close(NOT_ALLOWED, reason)
+
     def last_heard_at(self, node_id: str) -> datetime | None:
         connection = self._connections.get(node_id)
         return None if connection is None else self._clock.utc() - timedelta(seconds=connection.session.silent_s)
@@ -133,5 +142,5 @@ class LocalGateway:
     def _ready(self, node_id: str) -> Connection:
         connection = self._connections.get(node_id)
         if connection is None or not connection.is_ready:
-            raise Fault(ErrorCode.AGENT_OFFLINE, f"Node {node_id} is not connected to the panel.")
+            raise Undelivered(ErrorCode.AGENT_OFFLINE, f"Node {node_id} is not connected to the panel.")
         return connection

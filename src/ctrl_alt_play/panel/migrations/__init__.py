@@ -10,9 +10,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from ctrl_alt_play.errors import StartupError
 from ctrl_alt_play.panel.config import Config
 from ctrl_alt_play.panel.db import make_engine
-from ctrl_alt_play.panel.errors import StartupError
 
 
 def alembic_config(connection: Connection) -> AlembicConfig:
@@ -32,11 +32,11 @@ async def migrate(config: Config) -> None:
     if not config.database_url:
         config.make_data_folder()
     try:
-        engine = make_engine(config.database)
+        engine = make_engine(config.database, writes=True)
     except (SQLAlchemyError, ImportError) as error:
         raise StartupError(f"DATABASE_URL is not an address that the panel can use: {error}.") from error
     try:
-        async with engine.execution_options(writes=True).begin() as connection:
+        async with engine.begin() as connection:
             await connection.run_sync(_upgrade)
     except (DBAPIError, OSError) as error:
         raise StartupError(_sentence(engine.url.render_as_string(hide_password=True), error)) from error

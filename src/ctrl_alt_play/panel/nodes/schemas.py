@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 NodeId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-NodeName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
+NodeName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
 
 
 class NewNode(BaseModel):
@@ -38,6 +38,16 @@ class System(BaseModel):
     networks: dict[str, str] = {}
 
 
+class OrphanView(BaseModel):
+    """A container that carries our labels and that the node's agent does not know. Nothing is done with it until someone adopts it."""
+
+    server_id: str
+    container_id: str
+    state: str
+    image: str | None
+    is_adoptable: bool = Field(description="it tells itself what it is made of")
+
+
 class NodeView(BaseModel):
     id: str
     name: str
@@ -46,6 +56,10 @@ class NodeView(BaseModel):
     since: datetime = Field(description="when it came online, or went")
     last_seen_at: datetime | None
     system: System | None
+    protocol_version: int = Field(
+        description="what was agreed with its agent when it last came; from 2 on nothing it tells is lost"
+    )
+    orphans: list[OrphanView]
     servers: int
     created_at: datetime
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,12 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.db import Database
 from ctrl_alt_play.panel.errors import Conflict, NotFound
-from ctrl_alt_play.panel.gateway.base import Admission, Gateway
+from ctrl_alt_play.panel.gateway.base import Arrival, Gateway
 from ctrl_alt_play.panel.models import Node, Server
-from ctrl_alt_play.panel.nodes.schemas import NewNode, NodeChange, NodeView, System
+from ctrl_alt_play.panel.nodes.schemas import NewNode, NodeChange, NodeView, OrphanView, System
 from ctrl_alt_play.panel.paging import read_cursor
 from ctrl_alt_play.panel.security import hash_secret, make_secret
 from ctrl_alt_play.protocol.contents import SystemInfo
+from ctrl_alt_play.protocol.part2 import Orphan
 
 
 class Nodes:
@@ -88,9 +90,15 @@ class Nodes:
             since=node.since,
             last_seen_at=self._gateway.last_heard_at(node.id) or node.last_seen_at,
             system=None if node.system is None else System.model_validate(node.system),
+            protocol_version=node.protocol_version,
+            orphans=[_orphan(told) for told in node.orphans],
             servers=servers,
             created_at=node.created_at,
         )
+
+
+def _orphan(told: dict[str, Any]) -> OrphanView:
+    return OrphanView(**Orphan.model_validate(told).model_dump())
 
 
 def new_node(new: NewNode, secret: str, now: datetime) -> Node:
@@ -101,6 +109,8 @@ def new_node(new: NewNode, secret: str, now: datetime) -> Node:
         enabled=True,
         online=False,
         since=now,
+        protocol_version=1,
+        orphans=[],
         created_at=now,
     )
 
@@ -121,15 +131,19 @@ async def count_servers(session: AsyncSession, node_id: str) -> int:
     return await session.scalar(select(func.count()).where(Server.node_id == node_id)) or 0
 
 
-async def mark_connected(session: AsyncSession, admission: Admission, now: datetime) -> bool:
-    """False when the node lost the right to be there between the door and here."""
-    node = await session.get(Node, admission.node_id)
-    if node is None or not node.enabled or admission.secret_hash not in (None, node.secret_hash):
-        return False
+async def mark_connected(session: AsyncSession, arrival: Arrival, now: datetime) -> Node | None:
+    """None when the node lost the right to be there between the door and here."""
+    node = await session.get(Node, arrival.node_id)
+    secret_hash = arrival.admission.secret_hash
+    if node is None or not node.enabled or secret_hash not in (None, node.secret_hash):
+        return None
     if not node.online:
         node.online, node.since = True, now
     node.last_seen_at = now
-    return True
+    node.protocol_version = arrival.version
+    if arrival.system is not None:
+        node.system = _system(arrival.system)
+    return node
 
 
 async def mark_away(session: AsyncSession, node_id: str, now: datetime) -> None:
@@ -148,5 +162,9 @@ async def mark_seen(session: AsyncSession, node_id: str, now: datetime) -> None:
 
 
 async def keep_system(session: AsyncSession, node_id: str, info: SystemInfo) -> None:
-    system = System(memory_bytes=info.memory, **info.model_dump(exclude={"node_id", "memory"}))
-    await session.execute(update(Node).where(Node.id == node_id).values(system=system.model_dump()))
+    await session.execute(update(Node).where(Node.id == node_id).values(system=_system(info)))
+
+
+def _system(info: SystemInfo) -> dict[str, Any]:
+    told = info.model_dump(mode="json", exclude={"node_id", "memory"})
+    return System(memory_bytes=info.memory, **told).model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""One operation, for whoever waits for its end."""
+"""One operation, for whoever waits for its end or wants it to end sooner."""
 
 from typing import Annotated
 
@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends
 from ctrl_alt_play.panel.db import Reading
 from ctrl_alt_play.panel.operations import service
 from ctrl_alt_play.panel.operations.schemas import OperationView
+from ctrl_alt_play.panel.operations.views import Showing
 from ctrl_alt_play.panel.permissions import Permission
 from ctrl_alt_play.panel.security import Actor, Allowed
 
@@ -15,6 +16,10 @@ router = APIRouter(prefix="/api/operations", tags=["operations"])
 
 @router.get("/{operation_id}")
 async def get_operation(
-    operation_id: str, session: Reading, actor: Annotated[Actor, Depends(Allowed(Permission.OPERATIONS_SEE))]
+    operation_id: str,
+    session: Reading,
+    show: Showing,
+    actor: Annotated[Actor, Depends(Allowed(Permission.OPERATIONS_SEE))],
 ) -> OperationView:
-    return OperationView.model_validate(await service.get_visible(session, actor, operation_id))
+    operation = await service.get_visible(session, actor, operation_id)
+    return (await show.views(session, [operation]))[0]

@@ -1,4 +1,7 @@
-"""What a server's news mean for the operations that wait for it. Agents of the first protocol name no operation in their news."""
+"""What a server's news mean for the operations that wait for it. Agents of the first protocol name no operation in their news.
+
+Those of part 2 tell each operation's end by its id, so nothing is concluded for them here; updates and adoptions are theirs alone.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

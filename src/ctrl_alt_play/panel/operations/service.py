@@ -3,29 +3,34 @@
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Select, delete, or_, select
+from sqlalchemy import Select, Table, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.errors import NotFound
-from ctrl_alt_play.panel.models import OPEN_STATES, Operation, OperationKind, OperationState, Server
+from ctrl_alt_play.panel.models import OPEN_STATES, Event, Node, Operation, OperationKind, OperationState, Server
 from ctrl_alt_play.panel.operations.outcomes import Failure, Pending, Verdict
 from ctrl_alt_play.panel.paging import read_cursor
 from ctrl_alt_play.panel.security import Actor
+from ctrl_alt_play.protocol.messages import OLDEST_VERSION
+from ctrl_alt_play.protocol.specification import Specification
 
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_ASKS = (OperationKind.COMMAND, OperationKind.STATUS)
 LONGEST_MESSAGE = 2000
 KEPT = timedelta(days=30)
 
+_TABLE = cast("Table", Operation.__table__)  # as mapped, it is one
+_INSERT = insert(_TABLE)
 _GRACE = timedelta(minutes=2)
+_ASKED = timedelta(seconds=10)
+_STOPS = (OperationKind.STOP, OperationKind.RESTART, OperationKind.DELETE, OperationKind.UPDATE)
+_STARTS = (OperationKind.START, OperationKind.RESTART)
 _DEADLINES = {
     OperationKind.CREATE: timedelta(minutes=30),
-    OperationKind.START: _GRACE,
     OperationKind.KILL: timedelta(minutes=1),
-    OperationKind.COMMAND: timedelta(seconds=10),
-    OperationKind.STATUS: timedelta(seconds=10),
+    OperationKind.COMMAND: _ASKED,
+    OperationKind.STATUS: _ASKED,
 }
 
 
@@ -35,29 +40,52 @@ def make_id(now: datetime) -> str:
     return "cmd_" + "".join(_BASE32[number >> shift & 31] for shift in range(125, -1, -5))
 
 
-def time_allowed(kind: OperationKind, stop_timeout_s: float) -> timedelta:
-    """How long an operation may take; one that stops a server gets the server's own time for it on top."""
-    return _DEADLINES.get(kind) or timedelta(seconds=stop_timeout_s) + _GRACE
+def time_allowed(
+    kind: OperationKind, of: Specification | None = None, stop_timeout_s: float | None = None
+) -> timedelta:
+    """How long an operation may take: what stops a server gets the time it has for that on top, what starts one the time to be ready."""
+    allowed = _DEADLINES.get(kind, _GRACE)
+    if of is None:
+        return allowed
+    if kind in _STOPS:
+        allowed += timedelta(seconds=of.stop.timeout if stop_timeout_s is None else stop_timeout_s)
+    if kind in _STARTS and (of.readiness.text or of.readiness.probe):
+        allowed += timedelta(seconds=of.readiness.timeout)
+    return allowed
+
+
+def has_fixed_time(kind: OperationKind) -> bool:
+    """Whether the time that it is allowed does not depend on the server."""
+    return kind in _DEADLINES
 
 
 def new(
-    server: Server, kind: OperationKind, actor: Actor, now: datetime, arguments: dict[str, Any], allowed: timedelta
+    server_id: str,
+    node_id: str,
+    kind: OperationKind,
+    created_by: str | None,
+    now: datetime,
+    arguments: dict[str, Any],
+    allowed: timedelta,
+    key: str | None = None,
 ) -> Operation:
+    """`created_by` is None for what the panel does by itself."""
     return Operation(
         id=make_id(now),
-        server_id=server.id,
-        node_id=server.node_id,
+        server_id=server_id,
+        node_id=node_id,
         kind=kind,
         state=OperationState.QUEUED,
         arguments=arguments,
-        created_by=actor.id,
+        created_by=created_by,
+        request_key=key,
         created_at=now,
         deadline_at=now + allowed,
     )
 
 
 def accept(operation: Operation, now: datetime, message: str | None) -> None:
-    operation.state, operation.started_at, operation.message = OperationState.RUNNING, now, _text(message)
+    operation.state, operation.started_at, operation.message = OperationState.RUNNING, now, kept_text(message)
 
 
 def succeed(
@@ -65,12 +93,12 @@ def succeed(
 ) -> None:
     operation.state, operation.finished_at, operation.code = OperationState.SUCCEEDED, now, None
     operation.started_at = operation.started_at or now
-    operation.message, operation.result = _text(message), result
+    operation.message, operation.result = kept_text(message), result
 
 
-def fail(operation: Operation, now: datetime, failure: Failure) -> None:
+def fail(operation: Operation, now: datetime, failure: Failure, result: dict[str, Any] | None = None) -> None:
     operation.state, operation.finished_at = OperationState.FAILED, now
-    operation.code, operation.message = failure.code[:64], _text(failure.message)
+    operation.code, operation.message, operation.result = failure.code[:64], kept_text(failure.message), result
 
 
 def settle(operations: Iterable[Operation], verdicts: Sequence[Verdict], now: datetime) -> list[Operation]:
@@ -96,8 +124,44 @@ async def accepted(session: AsyncSession, server_id: str, before: datetime | Non
     return (await session.scalars(query.order_by(Operation.started_at, Operation.id).with_for_update())).all()
 
 
-async def lock(session: AsyncSession, operation_id: str) -> Operation | None:
-    return await session.get(Operation, operation_id, with_for_update=True)
+async def write(session: AsyncSession, operation: Operation) -> None:
+    """Writes a new one as it is; it belongs to no session, so it can be handed on."""
+    await session.execute(_INSERT, {column.key: getattr(operation, column.key) for column in _TABLE.columns})
+
+
+async def existing(session: AsyncSession, operation_id: str) -> Operation:
+    """Locked. Raises: LookupError."""
+    operation = await session.get(Operation, operation_id, with_for_update=True)
+    if operation is None:
+        raise LookupError(f"operation {operation_id} is gone")
+    return operation
+
+
+async def named(session: AsyncSession, actor: Actor, key: str) -> Operation | None:
+    """What the same actor asked for before by the same name."""
+    query = select(Operation).where(Operation.created_by == actor.id, Operation.request_key == key)
+    return await session.scalar(query)
+
+
+async def left_over(session: AsyncSession, node_id: str, now: datetime) -> Sequence[Operation]:
+    """What the node was sent, or was to be, and never answered; in the order in which it was asked."""
+    query = (
+        select(Operation)
+        .where(Operation.node_id == node_id, Operation.state == OperationState.QUEUED, Operation.deadline_at > now)
+        .where(Operation.kind != OperationKind.STATUS)
+        .order_by(Operation.id)
+    )
+    return (await session.scalars(query)).all()
+
+
+async def fail_forgotten(session: AsyncSession, node_id: str, now: datetime) -> None:
+    """The node lost its journal: what it had accepted has no end any more that it could tell."""
+    sentence = "interrupted: the node lost its journal, so it cannot tell how this ended"
+    await session.execute(
+        update(Operation)
+        .where(Operation.node_id == node_id, Operation.state == OperationState.RUNNING)
+        .values(state=OperationState.FAILED, finished_at=now, code="INTERRUPTED", message=sentence)
+    )
 
 
 async def get_visible(session: AsyncSession, actor: Actor, operation_id: str) -> Operation:
@@ -129,16 +193,21 @@ async def open_or_create(session: AsyncSession, server_ids: Iterable[str]) -> Se
     return (await session.scalars(query)).all()
 
 
-async def is_any_overdue(session: AsyncSession, now: datetime) -> bool:
-    return await session.scalar(_overdue(now).limit(1)) is not None
+async def overdue(session: AsyncSession, now: datetime) -> Sequence[tuple[str, str]]:
+    """Nodes and ids of the operations whose time is up."""
+    query = select(Operation.node_id, Operation.id).where(
+        Operation.state.in_(OPEN_STATES), Operation.deadline_at <= now
+    )
+    return [(node_id, id_) for node_id, id_ in await session.execute(query)]
 
 
-async def fail_overdue(session: AsyncSession, now: datetime) -> Sequence[Operation]:
-    overdue = (await session.scalars(_overdue(now).with_for_update(skip_locked=True))).all()
-    for operation in overdue:
+async def fail_overdue(session: AsyncSession, ids: Iterable[str], now: datetime) -> Sequence[Operation]:
+    query = select(Operation).where(Operation.id.in_(ids), Operation.state.in_(OPEN_STATES))
+    failed = (await session.scalars(query.with_for_update(skip_locked=True))).all()
+    for operation in failed:
         sentence = f"Nothing was heard of how the {operation.kind} ended, in the time it has."
         fail(operation, now, Failure("TIMEOUT", sentence))
-    return overdue
+    return failed
 
 
 async def forget_old(session: AsyncSession, now: datetime) -> None:
@@ -147,21 +216,24 @@ async def forget_old(session: AsyncSession, now: datetime) -> None:
     await session.execute(delete(Operation).where(Operation.finished_at < now - KEPT, ~is_wanted))
 
 
+async def forget_old_events(session: AsyncSession, now: datetime) -> None:
+    await session.execute(delete(Event).where(Event.received_at < now - KEPT))
+
+
 async def take_over(session: AsyncSession, now: datetime) -> None:
     """Puts right what a panel that stopped in the middle left queued: nobody waits for the answer any more.
 
-    What changes a server may have reached the node, so its outcome is found as after a lost connection; a mere question is over.
+    A mere question is over. All else is sent again, by its id, once its node is back and speaks part 2. An agent of part 1 would do it a
+    second time; it may have been sent already, so its outcome is found as after a lost connection.
     """
-    query = select(Operation).where(Operation.state == OperationState.QUEUED)
-    for operation in await session.scalars(query):
-        if operation.kind in _ASKS:
-            fail(operation, now, Failure("INTERRUPTED", "interrupted: the panel stopped before the node answered"))
-        else:
+    interrupted = Failure("INTERRUPTED", "interrupted: the panel stopped before the node answered")
+    query = select(Operation, Node.protocol_version).outerjoin(Node, Node.id == Operation.node_id)
+    for operation, version in await session.execute(query.where(Operation.state == OperationState.QUEUED)):
+        keeps = (version or OLDEST_VERSION) > OLDEST_VERSION
+        if operation.kind == OperationKind.STATUS or (operation.kind == OperationKind.COMMAND and not keeps):
+            fail(operation, now, interrupted)
+        elif not keeps:
             operation.state, operation.started_at = OperationState.RUNNING, operation.created_at
-
-
-def _overdue(now: datetime) -> Select[Operation]:
-    return select(Operation).where(Operation.state.in_(OPEN_STATES), Operation.deadline_at <= now)
 
 
 def _visible_to(actor: Actor) -> Select[Operation]:
@@ -173,6 +245,6 @@ def _visible_to(actor: Actor) -> Select[Operation]:
     return query.where(or_(Operation.created_by == actor.id, Operation.server_id.in_(owned)))
 
 
-def _text(message: str | None) -> str | None:
+def kept_text(message: str | None) -> str | None:
     """PostgreSQL keeps no NUL, and nobody reads more."""
     return None if message is None else message.replace("\x00", "")[:LONGEST_MESSAGE]

@@ -1,39 +1,58 @@
-"""Fails operations whose time is up, and forgets those that ended long ago: one task for all of them."""
+"""Fails operations whose time is up, and forgets what is long past: one task for all of it."""
 
 import asyncio
+from datetime import timedelta
 
 import structlog
 
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.db import Database
 from ctrl_alt_play.panel.operations import service
+from ctrl_alt_play.panel.operations.progress import Progress
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 FORGET_EVERY_S = 3600.0
+MOST_AT_ONCE = 1000
+ALIVE = timedelta(minutes=2)
+"""An operation that its node told progress of within this time is not given up."""
 
 
-async def sweep_for_ever(database: Database, clock: Clock, every_s: float) -> None:
+async def sweep_for_ever(database: Database, progress: Progress, clock: Clock, every_s: float) -> None:
     forgot_at = float("-inf")
     while True:
         try:
-            await _sweep(database, clock)
+            await _sweep(database, progress, clock)
             if clock.monotonic() - forgot_at >= FORGET_EVERY_S:
                 forgot_at = clock.monotonic()
-                async with database.writing() as session:
-                    await service.forget_old(session, clock.utc())
+                await _forget(database, clock)
         except Exception:  # a database that is away comes back, and sweeping goes on
             log.exception("sweep_failed")
         await asyncio.sleep(every_s)
 
 
-async def _sweep(database: Database, clock: Clock) -> None:
-    """Looks before it locks: nearly always there is nothing to do."""
-    async with database.reading() as session:
-        if not await service.is_any_overdue(session, clock.utc()):
-            return
+async def _forget(database: Database, clock: Clock) -> None:
     async with database.writing() as session:
-        overdue = await service.fail_overdue(session, clock.utc())
-    for operation in overdue:
+        await service.forget_old(session, clock.utc())
+    async with database.writing() as session:
+        await service.forget_old_events(session, clock.utc())
+
+
+async def _sweep(database: Database, progress: Progress, clock: Clock) -> None:
+    """Looks before it locks: nearly always there is nothing to do."""
+    now = clock.utc()
+    async with database.reading() as session:
+        overdue = await service.overdue(session, now)
+    given_up = []
+    for node_id, operation_id in overdue:
+        step = progress.heard(node_id, operation_id)
+        if step is None or now - step.at >= ALIVE:
+            given_up.append(operation_id)
+    if not given_up:
+        return
+    async with database.writing() as session:
+        failed = await service.fail_overdue(session, given_up[:MOST_AT_ONCE], now)
+    for operation in failed:
+        progress.forget(operation)
         log.warning("operation_timed_out", operation_id=operation.id, kind=operation.kind)

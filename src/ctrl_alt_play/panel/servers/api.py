@@ -2,28 +2,36 @@
 
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Query, Request, status
+from fastapi import APIRouter, Depends, Header, Query, Request, status
 
 from ctrl_alt_play.clock import Clock
-from ctrl_alt_play.panel.db import Reading
+from ctrl_alt_play.panel.db import Database, Reading, database_of
+from ctrl_alt_play.panel.errors import Forbidden
+from ctrl_alt_play.panel.models import OperationKind
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.schemas import OperationView
+from ctrl_alt_play.panel.operations.views import Showing
 from ctrl_alt_play.panel.paging import Limit, Page, cut
-from ctrl_alt_play.panel.permissions import Permission
+from ctrl_alt_play.panel.permissions import Permission, is_granted
 from ctrl_alt_play.panel.security import Actor, Allowed
 from ctrl_alt_play.panel.servers import service, views
 from ctrl_alt_play.panel.servers.console import Consoles
 from ctrl_alt_play.panel.servers.orders import Orders
 from ctrl_alt_play.panel.servers.schemas import (
+    Adoption,
     ConsoleCommand,
     ConsoleView,
+    HoldRequest,
     NewServer,
+    ServerChange,
     ServerStatusView,
     ServerView,
     StopRequest,
 )
 
 router = APIRouter(prefix="/api/servers", tags=["servers"])
+elsewhere = APIRouter(prefix="/api")
+"""Orders that are not given by a server's own address."""
 ACCEPTED = status.HTTP_202_ACCEPTED
 
 
@@ -41,6 +49,30 @@ def _clock(request: Request) -> Clock:
 
 Ordering = Annotated[Orders, Depends(_orders)]
 Viewer = Annotated[Actor, Depends(Allowed(Permission.SERVERS_SEE))]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=128,
+        pattern=r"^[\x20-\x7e]+$",
+        description="A name of your choice for this request. Sent again by the same name it is not done again: the operation is the first one's.",
+    ),
+]
+
+Canceller = Annotated[Actor, Depends(Allowed(Permission.OPERATIONS_CANCEL))]
+ORDERED_BY = {
+    OperationKind.CREATE: Permission.SERVERS_CREATE,
+    OperationKind.START: Permission.SERVERS_START,
+    OperationKind.STOP: Permission.SERVERS_STOP,
+    OperationKind.RESTART: Permission.SERVERS_RESTART,
+    OperationKind.KILL: Permission.SERVERS_KILL,
+    OperationKind.DELETE: Permission.SERVERS_DELETE,
+    OperationKind.COMMAND: Permission.SERVERS_COMMAND,
+    OperationKind.STATUS: Permission.SERVERS_STATUS,
+    OperationKind.UPDATE: Permission.SERVERS_UPDATE,
+    OperationKind.ADOPT: Permission.SERVERS_ADOPT,
+}
 
 
 @router.get("")
@@ -59,9 +91,13 @@ async def list_servers(
 
 @router.post("", status_code=ACCEPTED)
 async def create_server(
-    new: NewServer, orders: Ordering, actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_CREATE))]
+    new: NewServer,
+    orders: Ordering,
+    show: Showing,
+    actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_CREATE))],
+    key: Key = None,
 ) -> OperationView:
-    return OperationView.model_validate(await orders.create(actor, new))
+    return await show.view(await orders.create(actor, new, key=key))
 
 
 @router.get("/{server_id}")
@@ -69,50 +105,90 @@ async def get_server(server_id: str, session: Reading, actor: Viewer) -> ServerV
     return await views.view(session, await service.get_visible(session, actor, server_id))
 
 
+@router.patch("/{server_id}", status_code=ACCEPTED)
+async def change_server(
+    server_id: str,
+    change: ServerChange,
+    orders: Ordering,
+    show: Showing,
+    actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_UPDATE))],
+    key: Key = None,
+) -> OperationView:
+    """What it is made of takes effect at its next start. A change of the name alone is the panel's own: its operation has succeeded at once."""
+    return await show.view(await orders.update(actor, server_id, change, key=key))
+
+
+@router.put("/{server_id}/hold", status_code=ACCEPTED)
+async def hold_server(
+    server_id: str,
+    request: HoldRequest,
+    orders: Ordering,
+    show: Showing,
+    actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_HOLD))],
+    key: Key = None,
+) -> OperationView:
+    """What is on hold is stopped, and is not started until the hold ends, whatever was wanted of it."""
+    return await show.view(await orders.hold(actor, server_id, request.hold, key=key))
+
+
 @router.delete("/{server_id}", status_code=ACCEPTED)
 async def delete_server(
     server_id: str,
     orders: Ordering,
+    show: Showing,
     actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_DELETE))],
     keep_data: bool = False,  # noqa: FBT001, FBT002 - a query parameter has no other place
     force: bool = False,  # noqa: FBT001, FBT002 - as above
+    key: Key = None,
 ) -> OperationView:
     """With `force` also when the node is away: then the panel forgets the server, and the node keeps what it holds of it."""
-    return OperationView.model_validate(await orders.delete(actor, server_id, keep_data=keep_data, force=force))
+    return await show.view(await orders.delete(actor, server_id, keep_data=keep_data, force=force, key=key))
 
 
 @router.post("/{server_id}/start", status_code=ACCEPTED)
 async def start_server(
-    server_id: str, orders: Ordering, actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_START))]
+    server_id: str,
+    orders: Ordering,
+    show: Showing,
+    actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_START))],
+    key: Key = None,
 ) -> OperationView:
-    return OperationView.model_validate(await orders.start(actor, server_id))
+    return await show.view(await orders.start(actor, server_id, key=key))
 
 
 @router.post("/{server_id}/stop", status_code=ACCEPTED)
 async def stop_server(
     server_id: str,
     orders: Ordering,
+    show: Showing,
     actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_STOP))],
     how: StopRequest | None = None,
+    key: Key = None,
 ) -> OperationView:
-    return OperationView.model_validate(await orders.stop(actor, server_id, how or StopRequest()))
+    return await show.view(await orders.stop(actor, server_id, how or StopRequest(), key=key))
 
 
 @router.post("/{server_id}/restart", status_code=ACCEPTED)
 async def restart_server(
     server_id: str,
     orders: Ordering,
+    show: Showing,
     actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_RESTART))],
     how: StopRequest | None = None,
+    key: Key = None,
 ) -> OperationView:
-    return OperationView.model_validate(await orders.restart(actor, server_id, how or StopRequest()))
+    return await show.view(await orders.restart(actor, server_id, how or StopRequest(), key=key))
 
 
 @router.post("/{server_id}/kill", status_code=ACCEPTED)
 async def kill_server(
-    server_id: str, orders: Ordering, actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_KILL))]
+    server_id: str,
+    orders: Ordering,
+    show: Showing,
+    actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_KILL))],
+    key: Key = None,
 ) -> OperationView:
-    return OperationView.model_validate(await orders.kill(actor, server_id))
+    return await show.view(await orders.kill(actor, server_id, key=key))
 
 
 @router.post("/{server_id}/command", status_code=ACCEPTED)
@@ -120,17 +196,23 @@ async def send_command(
     server_id: str,
     command: ConsoleCommand,
     orders: Ordering,
+    show: Showing,
     actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_COMMAND))],
+    key: Key = None,
 ) -> OperationView:
-    return OperationView.model_validate(await orders.command(actor, server_id, command))
+    return await show.view(await orders.command(actor, server_id, command, key=key))
 
 
 @router.post("/{server_id}/status", status_code=ACCEPTED)
 async def ask_status(
-    server_id: str, orders: Ordering, actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_STATUS))]
+    server_id: str,
+    orders: Ordering,
+    show: Showing,
+    actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_STATUS))],
+    key: Key = None,
 ) -> OperationView:
     """Asks the node, now; the operation's `result` is what it measured."""
-    return OperationView.model_validate(await orders.ask_status(actor, server_id))
+    return await show.view(await orders.ask_status(actor, server_id, key=key))
 
 
 @router.get("/{server_id}/status")
@@ -158,8 +240,42 @@ async def read_console(
 
 @router.get("/{server_id}/operations")
 async def list_operations(
-    server_id: str, session: Reading, actor: Viewer, limit: Limit = 50, cursor: str | None = None
+    server_id: str, session: Reading, show: Showing, actor: Viewer, limit: Limit = 50, cursor: str | None = None
 ) -> Page[OperationView]:
     found = await operations.list_of_server(session, actor, server_id, limit, cursor)
     rows, next_cursor = cut(found, limit, lambda operation: (operation.id,))
-    return Page(items=[OperationView.model_validate(row) for row in rows], next_cursor=next_cursor)
+    return Page(items=await show.views(session, rows), next_cursor=next_cursor)
+
+
+async def _may_cancel(
+    operation_id: str, actor: Canceller, database: Annotated[Database, Depends(database_of)]
+) -> Actor:
+    """What only administrators may order, only they may cancel."""
+    async with database.reading() as session:
+        operation = await operations.get_visible(session, actor, operation_id)
+    if not is_granted(ORDERED_BY[OperationKind(operation.kind)], is_admin=actor.is_admin):
+        raise Forbidden("That is for administrators.")
+    return actor
+
+
+@elsewhere.post("/operations/{operation_id}/cancel", status_code=ACCEPTED, tags=["operations"])
+async def cancel_operation(
+    operation_id: str, orders: Ordering, show: Showing, actor: Annotated[Actor, Depends(_may_cancel)]
+) -> OperationView:
+    """It ends as failed, with code CANCELLED, and the server is as it was before; or as it would have, where it was too late."""
+    return await show.view(await orders.cancel(actor, operation_id))
+
+
+@elsewhere.post("/nodes/{node_id}/orphans/{orphan_id}/adopt", status_code=ACCEPTED, tags=["nodes"])
+async def adopt_orphan(
+    node_id: str,
+    orphan_id: str,
+    adoption: Adoption,
+    orders: Ordering,
+    show: Showing,
+    actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_ADOPT))],
+    key: Key = None,
+) -> OperationView:
+    """Makes a server of a container that the node found and nobody knows; it runs on undisturbed."""
+    operation = await orders.adopt(actor, node_id, orphan_id, adoption.name, adoption.owner_id, key=key)
+    return await show.view(operation)

@@ -51,23 +51,25 @@ class Observation:
 
     @property
     def state(self) -> ServerState | None:
-        """What the server is now; None where the word tells of an attempt, not of a state."""
-        match self.word:
-            case Outcome.DELETED:
-                return ServerState.ABSENT
-            case Outcome.CREATE_FAILED:
-                return ServerState.ABSENT
-            case Outcome.START_FAILED | Outcome.STOP_FAILED | Outcome.DELETE_FAILED:
-                return None
-            case "creating" | "deleting" | "processing":
-                return None
-            case "restarting":
-                return ServerState.STOPPING
-            case word:
-                return ServerState(word) if word in _STATES else ServerState.UNKNOWN
+        return state_of(self.word)
 
 
 _STATES = frozenset(ServerState)
+
+
+def state_of(word: str) -> ServerState | None:
+    """What a server is by a node's word; None where the word tells of an attempt, not of a state."""
+    match word:
+        case Outcome.DELETED | Outcome.CREATE_FAILED:
+            return ServerState.ABSENT
+        case Outcome.START_FAILED | Outcome.STOP_FAILED | Outcome.DELETE_FAILED:
+            return None
+        case "creating" | "deleting" | "processing":
+            return None
+        case "restarting":
+            return ServerState.STOPPING
+        case _:
+            return ServerState(word) if word in _STATES else ServerState.UNKNOWN
 
 
 def of_change(change: StatusChanged) -> Observation | None:
@@ -80,27 +82,28 @@ def of_change(change: StatusChanged) -> Observation | None:
         change.server_id,
         change.word,
         is_news=True,
-        exit_code=_number(change.exit_code),
-        error=_text(error),
+        exit_code=number(change.exit_code),
+        error=text(error),
         code=change.code,
         forced=bool(change.forced),
     )
 
 
 def of_report(report: StatusReport, now: datetime) -> Observation:
-    figures = _figures(report.resources or Resources(), report.uptime)
+    players = report.players.online if report.players else None
+    figures = _figures(report.resources or Resources(), report.uptime).model_copy(update={"players": players})
     return Observation(report.server_id, report.status, is_news=False, figures=figures, measured_at=now)
 
 
 def of_legacy(status: ServerStatus, now: datetime) -> Observation:
     """A legacy status with figures is told at intervals; one without is told because something happened."""
     if status.stats is None:
-        return Observation(status.server_id, status.status, is_news=True, error=_text(status.error))
+        return Observation(status.server_id, status.status, is_news=True, error=text(status.error))
     return Observation(
         status.server_id,
         status.status,
         is_news=False,
-        error=_text(status.error),
+        error=text(status.error),
         figures=_legacy_figures(status.stats),
         measured_at=status.stats.timestamp or now,
     )
@@ -131,14 +134,14 @@ def _legacy_figures(stats: Stats) -> Figures:
     )
 
 
-def as_stored(figures: Figures) -> dict[str, Any]:
-    return figures.model_dump(mode="json", exclude_none=True)
-
-
-def _number(value: int | None) -> int | None:
+def number(value: int | None) -> int | None:
     return value if value is not None and abs(value) <= _LARGEST_NUMBER else None
 
 
-def _text(value: str | None) -> str | None:
+def text(value: str | None) -> str | None:
     """PostgreSQL keeps no NUL, and nobody reads more."""
     return None if value is None else value.replace("\x00", "")[:2000]
+
+
+def as_stored(figures: Figures) -> dict[str, Any]:
+    return figures.model_dump(mode="json", exclude_none=True)

@@ -1,8 +1,9 @@
 """What people order done with servers: written down, sent to the node, and answered with the operation that tells how it ends."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from typing import Any
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.clock import Clock
@@ -12,55 +13,59 @@ from ctrl_alt_play.panel.gateway.base import COMMAND_TIMEOUT_S, Gateway
 from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState, Server
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.outcomes import Failure
+from ctrl_alt_play.panel.operations.watched import Watched
 from ctrl_alt_play.panel.security import Actor
-from ctrl_alt_play.panel.servers import service
-from ctrl_alt_play.panel.servers.schemas import ConsoleCommand, NewServer, StopRequest
-from ctrl_alt_play.protocol.contents import Action, DeletePayload, Nothing, ServerCommand, StopPayload
+from ctrl_alt_play.panel.servers import changes, service
+from ctrl_alt_play.panel.servers.dispatch import Dispatch, payload_of
+from ctrl_alt_play.panel.servers.schemas import ConsoleCommand, NewServer, ServerChange, StopRequest
+from ctrl_alt_play.protocol.contents import Action, CancelPayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.specification import Hold, Model, Specification
+from ctrl_alt_play.protocol.specification import Hold
 
-ACTIONS = {
-    OperationKind.CREATE: Action.CREATE_SERVER,
-    OperationKind.START: Action.START_SERVER,
-    OperationKind.STOP: Action.STOP_SERVER,
-    OperationKind.RESTART: Action.RESTART_SERVER,
-    OperationKind.KILL: Action.KILL_SERVER,
-    OperationKind.DELETE: Action.DELETE_SERVER,
-    OperationKind.COMMAND: Action.SEND_COMMAND,
-    OperationKind.STATUS: Action.GET_STATUS,
-}
 _FORBIDDEN_ON_HOLD = (OperationKind.START, OperationKind.RESTART, OperationKind.COMMAND)
 
 FORGOTTEN = "The node is away, so the panel only forgot the server; what the node holds of it is still there."
+NEVER_TAKEN = "It was cancelled before the node had taken it."
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+Written = tuple[Operation, Server | None]
+"""An operation that is not committed yet, and the server that it is about, where the panel knows that."""
 
 
 class Orders:
-    """Each order returns its operation once the node accepted it.
+    """Each order returns its operation once the node answered, or once it may have taken what it did not answer.
+
+    With a `key` that the same actor gave before it is that operation, and nothing is done a second time.
 
     Raises:
         NotFound: the server is not there, or not theirs to see.
         NodeRefused: with the operation's id; the operation has failed.
+        Conflict: the `key` was given for something else.
     """
 
-    def __init__(self, database: Database, gateway: Gateway, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, gateway: Gateway, dispatch: Dispatch, watched: Watched, clock: Clock
+    ) -> None:
         self._database = database
         self._gateway = gateway
+        self._dispatch = dispatch
+        self._watched = watched
         self._clock = clock
 
-    async def create(self, actor: Actor, new: NewServer) -> Operation:
+    async def create(self, actor: Actor, new: NewServer, *, key: str | None = None) -> Operation:
         """Raises also: Invalid, Conflict, as `service.add`; nothing was done then."""
-        async with self._database.writing() as session:
-            server = await service.add(session, actor, new, self._clock.utc())
-            operation = self._write(session, server, actor, OperationKind.CREATE, {})
-        return await self._send(operation, new.specification())
 
-    async def delete(self, actor: Actor, server_id: str, *, keep_data: bool, force: bool = False) -> Operation:
+        async def write(session: AsyncSession) -> Written:
+            server = await service.add(session, actor, new, self._clock.utc())
+            return self._new(server, actor, OperationKind.CREATE, {}, key), server
+
+        return await self._place(actor, OperationKind.CREATE, None, write, key)
+
+    async def delete(
+        self, actor: Actor, server_id: str, *, keep_data: bool, force: bool = False, key: str | None = None
+    ) -> Operation:
         """With `force` a server whose node is away is forgotten: a machine that is gone for good must not keep its servers in the panel."""
-        payload = DeletePayload(keep_data=keep_data)
         try:
-            return await self._order(actor, server_id, OperationKind.DELETE, payload, {"keep_data": keep_data})
+            return await self._order(actor, server_id, OperationKind.DELETE, {"keep_data": keep_data}, key)
         except NodeRefused as refused:
             if not force or refused.code != ErrorCode.AGENT_OFFLINE:
                 raise
@@ -68,107 +73,185 @@ class Orders:
 
     async def _forget(self, operation_id: str) -> Operation:
         async with self._database.writing() as session:
-            operation = await self._lock(session, operation_id)
+            operation = await operations.existing(session, operation_id)
             operations.succeed(operation, self._clock.utc(), FORGOTTEN)
             server = await session.get(Server, operation.server_id)
             if server is not None:
                 await session.delete(server)
         return operation
 
-    async def start(self, actor: Actor, server_id: str) -> Operation:
-        return await self._order(actor, server_id, OperationKind.START, Nothing(), {})
+    async def start(self, actor: Actor, server_id: str, *, key: str | None = None) -> Operation:
+        return await self._order(actor, server_id, OperationKind.START, {}, key)
 
-    async def stop(self, actor: Actor, server_id: str, how: StopRequest) -> Operation:
-        return await self._order_stop(actor, server_id, OperationKind.STOP, how)
+    async def stop(self, actor: Actor, server_id: str, how: StopRequest, *, key: str | None = None) -> Operation:
+        return await self._order(actor, server_id, OperationKind.STOP, how.model_dump(exclude_none=True), key)
 
-    async def restart(self, actor: Actor, server_id: str, how: StopRequest) -> Operation:
-        return await self._order_stop(actor, server_id, OperationKind.RESTART, how)
+    async def restart(self, actor: Actor, server_id: str, how: StopRequest, *, key: str | None = None) -> Operation:
+        return await self._order(actor, server_id, OperationKind.RESTART, how.model_dump(exclude_none=True), key)
 
-    async def kill(self, actor: Actor, server_id: str) -> Operation:
-        return await self._order(actor, server_id, OperationKind.KILL, Nothing(), {})
+    async def kill(self, actor: Actor, server_id: str, *, key: str | None = None) -> Operation:
+        return await self._order(actor, server_id, OperationKind.KILL, {}, key)
 
-    async def ask_status(self, actor: Actor, server_id: str) -> Operation:
+    async def ask_status(self, actor: Actor, server_id: str, *, key: str | None = None) -> Operation:
         """The operation's result is what the node measured just now."""
-        return await self._order(actor, server_id, OperationKind.STATUS, Nothing(), {})
+        return await self._order(actor, server_id, OperationKind.STATUS, {}, key)
 
-    async def command(self, actor: Actor, server_id: str, command: ConsoleCommand) -> Operation:
-        return await self._order(
-            actor, server_id, OperationKind.COMMAND, command.payload(), {"command": command.command}
-        )
+    async def command(
+        self, actor: Actor, server_id: str, command: ConsoleCommand, *, key: str | None = None
+    ) -> Operation:
+        return await self._order(actor, server_id, OperationKind.COMMAND, {"command": command.command}, key)
 
-    async def _order_stop(self, actor: Actor, server_id: str, kind: OperationKind, how: StopRequest) -> Operation:
-        given = how.model_dump(exclude_none=True)
-        return await self._order(actor, server_id, kind, StopPayload.model_validate(given), given)
+    async def update(self, actor: Actor, server_id: str, change: ServerChange, *, key: str | None = None) -> Operation:
+        """What the server is made of from here on; its node takes it over at once, or when it is back, and the game at its next start.
+
+        Raises also: Conflict, for a port that another server holds, or where the node's agent is too old; nothing was changed then.
+        """
+
+        async def write(session: AsyncSession) -> Written:
+            if not change.changes_recipe:
+                return await self._rename(session, actor, server_id, change, key)
+            server = await changes.lock(session, actor, server_id)
+            await changes.respecify(session, server, change.applied_to(service.specification_of(server)))
+            server.name = change.new_name or server.name
+            return self._new(server, actor, OperationKind.UPDATE, _told_of(change, server), key), server
+
+        return await self._place(actor, OperationKind.UPDATE, server_id, write, key)
+
+    async def _rename(
+        self, session: AsyncSession, actor: Actor, server_id: str, change: ServerChange, key: str | None
+    ) -> Written:
+        """A name is the panel's own, so no node has a part in it."""
+        server = await service.get_visible(session, actor, server_id)
+        server.name = change.new_name or server.name
+        operation = self._new(server, actor, OperationKind.UPDATE, _told_of(change, server), key)
+        operations.succeed(operation, self._clock.utc())
+        return operation, server
+
+    async def hold(self, actor: Actor, server_id: str, hold: Hold, *, key: str | None = None) -> Operation:
+        """As `update`: with a hold the node stops the server and keeps it down; without one it goes on with what is wanted."""
+
+        async def write(session: AsyncSession) -> Written:
+            server = await changes.lock(session, actor, server_id)
+            changes.hold(server, hold, self._clock.utc())
+            arguments = {"revision": server.revision, "hold": hold.value}
+            return self._new(server, actor, OperationKind.UPDATE, arguments, key), server
+
+        return await self._place(actor, OperationKind.UPDATE, server_id, write, key)
+
+    async def adopt(
+        self,
+        actor: Actor,
+        node_id: str,
+        server_id: str,
+        name: str,
+        owner_id: str | None = None,
+        *,
+        key: str | None = None,
+    ) -> Operation:
+        """A container that the node found and the panel knows nothing of. It is a server of the panel once the operation has succeeded:
+        only then the node has told what it is made of.
+
+        Raises also: Invalid, there is no such owner; Conflict, it cannot be adopted.
+        """
+
+        async def write(session: AsyncSession) -> Written:
+            arguments = await changes.adoption(session, actor, node_id, server_id, name, owner_id)
+            allowed = operations.time_allowed(OperationKind.ADOPT)
+            now = self._clock.utc()
+            new = operations.new(server_id, node_id, OperationKind.ADOPT, actor.id, now, arguments, allowed, key)
+            return new, None
+
+        return await self._place(actor, OperationKind.ADOPT, server_id, write, key)
+
+    async def cancel(self, actor: Actor, operation_id: str, *, key: str | None = None) -> Operation:  # noqa: ARG002
+        """Asks the node to stop what it is at. The operation then ends as cancelled, by the node's own word; asked twice, it is as once.
+
+        Raises also: Conflict, it has ended.
+        """
+        async with self._database.reading() as session:
+            operation = await operations.get_visible(session, actor, operation_id)
+        if operation.finished_at is not None:
+            raise Conflict("It has ended already.", "OPERATION_ENDED")
+        payload, command_id = CancelPayload(command_id=operation.id), operations.make_id(self._clock.utc())
+        try:
+            await self._gateway.command(
+                operation.node_id, Action.CANCEL, operation.server_id, payload, command_id, COMMAND_TIMEOUT_S
+            )
+        except Fault as fault:
+            return await self._after_refused_cancel(operation, fault)
+        async with self._database.reading() as session:
+            return await operations.get_visible(session, actor, operation_id)
+
+    async def _after_refused_cancel(self, operation: Operation, fault: Fault) -> Operation:
+        """The node takes things in their order: what is still without an answer, and not on its way, it never had."""
+        if fault.code in (ErrorCode.INVALID_STATE, ErrorCode.SERVER_NOT_FOUND) and operation.id not in self._watched:
+            async with self._database.writing() as session:
+                latest = await operations.existing(session, operation.id)
+                if latest.state == OperationState.QUEUED:
+                    operations.fail(latest, self._clock.utc(), Failure(ErrorCode.CANCELLED, NEVER_TAKEN))
+                    return latest
+        raise NodeRefused(fault, operation.id)
 
     async def _order(
-        self, actor: Actor, server_id: str, kind: OperationKind, payload: Model, arguments: dict[str, Any]
+        self, actor: Actor, server_id: str, kind: OperationKind, arguments: dict[str, Any], key: str | None
     ) -> Operation:
-        async with self._database.writing() as session:
+        async def write(session: AsyncSession) -> Written:
             server = await service.get_visible(session, actor, server_id)
             if kind in _FORBIDDEN_ON_HOLD and server.hold != Hold.NONE:
                 raise Conflict(f"The server is on hold ({server.hold}).", "SERVER_ON_HOLD")
-            operation = self._write(session, server, actor, kind, arguments)
-        return await self._send(operation, payload)
+            return self._new(server, actor, kind, arguments, key), server
 
-    def _write(
-        self, session: AsyncSession, server: Server, actor: Actor, kind: OperationKind, arguments: dict[str, Any]
+        return await self._place(actor, kind, server_id, write, key)
+
+    def _new(
+        self, server: Server, actor: Actor, kind: OperationKind, arguments: dict[str, Any], key: str | None
     ) -> Operation:
-        rule = Specification.model_validate(server.specification).stop
-        allowed = operations.time_allowed(kind, arguments.get("timeout", rule.timeout))
-        operation = operations.new(server, kind, actor, self._clock.utc(), arguments, allowed)
-        session.add(operation)
-        return operation
+        specification = None if operations.has_fixed_time(kind) else service.specification_of(server)
+        allowed = operations.time_allowed(kind, specification, arguments.get("timeout"))
+        now = self._clock.utc()
+        return operations.new(server.id, server.node_id, kind, actor.id, now, arguments, allowed, key)
 
-    async def _send(self, operation: Operation, payload: Model) -> Operation:
-        """The operation's row is committed; what the node answers is written to it by the recorder, in its place among the node's news."""
-        kind = OperationKind(operation.kind)
-        log.info("operation_sent", operation_id=operation.id, kind=kind, server_id=operation.server_id)
-        try:
-            await self._gateway.command(
-                operation.node_id, ACTIONS[kind], operation.server_id, payload, operation.id, COMMAND_TIMEOUT_S
-            )
-        except Fault as fault:
-            if kind is OperationKind.COMMAND and fault.code is ErrorCode.UNKNOWN_ACTION:
-                return await self._send_legacy_command(operation)
-            return await self._after_fault(operation.id, fault)
-        return await self._after(operation.id)
+    async def _place(
+        self,
+        actor: Actor,
+        kind: OperationKind,
+        server_id: str | None,
+        write: Callable[[AsyncSession], Awaitable[Written]],
+        key: str | None,
+    ) -> Operation:
+        """The operation is committed before anything is sent."""
+        with ExitStack() as watches:
+            try:
+                async with self._database.writing() as session:
+                    if key is not None and (first := await operations.named(session, actor, key)) is not None:
+                        return _same(first, kind, server_id)
+                    operation, server = await write(session)
+                    await operations.write(session, operation)
+                    watches.enter_context(self._watched.watching(operation))
+            except Conflict:
+                first = await self._first(actor, key)
+                if first is None:
+                    raise
+                return _same(first, kind, server_id)
+            if operation.finished_at is not None:
+                return operation
+            return await self._dispatch.send(operation, payload_of(operation, server))
 
-    async def _send_legacy_command(self, operation: Operation) -> Operation:
-        content = ServerCommand(server_id=operation.server_id, command=operation.arguments["command"])
-        try:
-            await self._gateway.tell(operation.node_id, "server_command", content)
-        except Fault as fault:
-            return await self._after_fault(operation.id, fault)
-        async with self._database.writing() as session:
-            locked = await self._lock(session, operation.id)
-            if locked.state == OperationState.QUEUED:
-                operations.succeed(locked, self._clock.utc(), "sent; this agent does not confirm")
-        return locked
-
-    async def _after_fault(self, operation_id: str, fault: Fault) -> Operation:
-        """What was refused may have succeeded by that: the deletion of what was not there."""
-        async with self._database.writing() as session:
-            operation = await self._lock(session, operation_id)
-            if operation.state == OperationState.QUEUED:
-                operations.fail(operation, self._clock.utc(), Failure(fault.code, fault.message))
-        if operation.state == OperationState.FAILED:
-            log.warning("operation_refused", operation_id=operation_id, code=fault.code)
-            raise NodeRefused(fault, operation_id)
-        return operation
-
-    async def _after(self, operation_id: str) -> Operation:
+    async def _first(self, actor: Actor, key: str | None) -> Operation | None:
+        """What won, where two asked by the same name at the same moment."""
+        if key is None:
+            return None
         async with self._database.reading() as session:
-            operation = await session.get(Operation, operation_id)
-        if operation is None:
-            raise LookupError(f"operation {operation_id} is gone")
-        if operation.state == OperationState.QUEUED:  # the recorder could not write it, and said so in the log
-            return await self._after_fault(
-                operation_id, Fault(ErrorCode.INTERNAL, "The panel could not keep the answer.")
-            )
-        return operation
+            return await operations.named(session, actor, key)
 
-    async def _lock(self, session: AsyncSession, operation_id: str) -> Operation:
-        operation = await operations.lock(session, operation_id)
-        if operation is None:
-            raise LookupError(f"operation {operation_id} is gone")
-        return operation
+
+def _told_of(change: ServerChange, server: Server) -> dict[str, Any]:
+    """What changed, by its names alone: variables may hold what is nobody else's to see."""
+    return {"changed": sorted(change.model_fields_set), "revision": server.revision}
+
+
+def _same(first: Operation, kind: OperationKind, server_id: str | None) -> Operation:
+    if first.kind != kind or server_id not in (None, first.server_id):
+        sentence = f"That key was given before, for the operation {first.id}, which is another: choose a new one."
+        raise Conflict(sentence, "KEY_TAKEN")
+    return first

@@ -72,6 +72,7 @@ def _write(server: Server, seen: Observation, now: datetime) -> None:
         server.observed_at = now
         if state != server.observed:
             server.observed, server.observed_since = state, now
+            server.ready = server.restart_at = None
             if state in _FRESH:
                 server.exit_code = server.last_error = None
     if seen.exit_code is not None:

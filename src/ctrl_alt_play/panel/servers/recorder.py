@@ -2,109 +2,107 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 from typing import assert_never
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.db import Database
-from ctrl_alt_play.panel.gateway.base import Admission, Fact, Gateway
+from ctrl_alt_play.panel.gateway.base import Arrival, Fact, Gateway, Reception, Taken
+from ctrl_alt_play.panel.models import OperationKind
 from ctrl_alt_play.panel.nodes import service as nodes
-from ctrl_alt_play.panel.operations.service import make_id
-from ctrl_alt_play.panel.servers import observation, record, responses, service
+from ctrl_alt_play.panel.operations.progress import Progress
+from ctrl_alt_play.panel.operations.watched import Watched
+from ctrl_alt_play.panel.servers import acceptance, axes, durable, part1, responses, truth, welcome
+from ctrl_alt_play.panel.servers.catching_up import CatchingUp
 from ctrl_alt_play.panel.servers.console import Consoles
+from ctrl_alt_play.panel.servers.presence import Presence
+from ctrl_alt_play.panel.servers.taking import Taking
 from ctrl_alt_play.protocol.contents import (
-    Action,
     ErrorReport,
     Heartbeat,
-    Nothing,
     ServerOutput,
     ServerStatus,
     StatusChanged,
     StatusReport,
     SystemInfo,
 )
-from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import Response
 from ctrl_alt_play.protocol.panel_session import Answered, Told
+from ctrl_alt_play.protocol.part2 import OperationProgress, StateSnapshot
 
-QUESTIONS_AT_ONCE = 16
 SEEN_EVERY_S = 60.0
 """How exactly the database knows when a node was last heard of, while it is connected."""
-SYNCHRONISE_TIMEOUT_S = 30.0
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class Recorder:
-    def __init__(self, database: Database, gateway: Gateway, consoles: Consoles, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        gateway: Gateway,
+        catching_up: CatchingUp,
+        watched: Watched,
+        progress: Progress,
+        consoles: Consoles,
+        clock: Clock,
+    ) -> None:
         self._database = database
         self._gateway = gateway
+        self._catching_up = catching_up
+        self._watched = watched
+        self._progress = progress
         self._consoles = consoles
         self._clock = clock
-        self._connected_at: dict[str, datetime] = {}
-        self._asked: dict[str, str] = {}
-        """Servers whose state was asked for at their node's coming, by the command's id."""
-        self._seen_at: dict[str, float] = {}
-        self._tell_events: set[str] = set()
-        """Nodes that told a change by an event in this connection. They tell it a second time by a legacy message, which is no news then."""
+        self._presences: dict[str, Presence] = {}
 
-    async def connected(self, admission: Admission) -> bool:
+    async def connected(self, arrival: Arrival) -> Reception:
         now = self._clock.utc()
+        presence = Presence(arrival.node_id, arrival.version, now)
         async with self._database.writing() as session:
-            is_allowed = await nodes.mark_connected(session, admission, now)
-        self._connected_at[admission.node_id] = now
-        self._tell_events.discard(admission.node_id)
-        return is_allowed
+            node = await nodes.mark_connected(session, arrival, now)
+            if node is None:
+                return Reception(is_allowed=False)
+            greeting = await welcome.prepare(session, node, arrival, presence) if presence.speaks_part_2 else None
+        self._presences[arrival.node_id] = presence
+        return Reception(is_allowed=True, welcome=greeting)
 
     async def disconnected(self, node_id: str) -> None:
         async with self._database.writing() as session:
             await nodes.mark_away(session, node_id, self._clock.utc())
+        self._presences.pop(node_id, None)
 
     async def synchronise(self, node_id: str) -> None:
-        async with self._database.reading() as session:
-            server_ids = await service.ids_of_node(session, node_id)
-        turns = asyncio.Semaphore(QUESTIONS_AT_ONCE)
-        async with asyncio.TaskGroup() as group:
-            for server_id in server_ids:
-                group.create_task(self._ask_state(node_id, server_id, turns), name=f"ask state of {server_id}")
+        presence = self._presences[node_id]
+        if presence.speaks_part_2:
+            await self._catching_up.catch_up(node_id)
+        else:
+            await part1.ask_states(self._database, self._gateway, self._clock, presence)
 
-    async def _ask_state(self, node_id: str, server_id: str, turns: asyncio.Semaphore) -> None:
-        async with turns:
-            command_id = make_id(self._clock.utc())
-            self._asked[command_id] = server_id
-            try:
-                await self._gateway.command(
-                    node_id, Action.GET_STATUS, server_id, Nothing(), command_id, SYNCHRONISE_TIMEOUT_S
-                )
-            except Fault as fault:
-                if fault.code is not ErrorCode.CONTAINER_NOT_FOUND:
-                    log.warning("state_not_told", node_id=node_id, server_id=server_id, code=fault.code)
-            finally:
-                del self._asked[command_id]
-
-    async def apply(self, node_id: str, facts: Sequence[Fact]) -> int:
-        durable: list[Fact] = []
+    async def apply(self, node_id: str, facts: Sequence[Fact]) -> Taken:
+        presence = self._presences[node_id]
+        kept: list[Fact] = []
         for fact in facts:
-            if self._is_perishable(node_id, fact):
+            if self._is_perishable(presence, fact):
                 await asyncio.sleep(0)  # one node's flood is not to keep the others waiting
             else:
-                durable.append(fact)
-        if not durable:
-            return 0
+                kept.append(fact)
+        if not kept or await self._is_plain_answer(presence, kept):
+            return Taken()
         try:
             async with self._database.writing() as session:
-                for fact in durable:
-                    await self._apply_fact(session, node_id, fact)
+                taking = Taking(session, presence, self._clock.utc())
+                for fact in await self._begin(taking, kept):
+                    await self._apply_fact(taking, fact)
         except Exception as error:  # noqa: BLE001 - done again one by one, which tells what is wrong
             log.debug("batch_not_taken_in", node_id=node_id, error=repr(error))
-            return await self._apply_each(node_id, durable)
-        return 0
+            return await self._apply_each(presence, kept)
+        return self._finish(taking, 0)
 
-    def _is_perishable(self, node_id: str, fact: Fact) -> bool:
-        """What the database is not for: consoles, and what says nothing new."""
+    def _is_perishable(self, presence: Presence, fact: Fact) -> bool:
+        """What the database is not for: consoles, progress, and what says nothing new."""
+        node_id = presence.node_id
         match fact:
             case Told(content=ServerOutput() as output):
                 time = output.timestamp or self._clock.utc()
@@ -113,8 +111,15 @@ class Recorder:
             case Told(content=ErrorReport() as report):
                 log.warning("agent_error", node_id=node_id, code=report.code, message=report.message[:500])
                 return True
+            case Told(content=OperationProgress() as told, seq=None):
+                self._progress.tell(node_id, told, self._clock.utc())
+                return True
             case Told(content=Heartbeat()):
-                return not self._is_due(node_id)
+                return not self._is_due(presence)
+            case Told(content=StatusChanged() | ServerStatus(), seq=None):
+                return presence.speaks_part_2
+            case Told(seq=int(seq)):
+                return seq > durable.LARGEST_SEQ
             case Answered(answer=answer):
                 return not isinstance(answer, Response)
             case Told():
@@ -122,69 +127,100 @@ class Recorder:
             case _:
                 assert_never(fact)
 
-    def _is_due(self, node_id: str) -> bool:
-        """Whether a heartbeat is worth a write: with thousands of nodes they would be most of what the database does."""
-        now = self._clock.monotonic()
-        if now - self._seen_at.get(node_id, float("-inf")) < SEEN_EVERY_S:
+    async def _is_plain_answer(self, presence: Presence, facts: Sequence[Fact]) -> bool:
+        """Whether it was nothing but that, and is kept: what was ordered a moment ago is accepted."""
+        match facts:
+            case [Answered(id=id_, answer=Response(success=True) as response)] if presence.speaks_part_2:
+                operation = self._watched.placed(id_)
+            case _:
+                return False
+        if operation is None or operation.node_id != presence.node_id or operation.kind == OperationKind.ADOPT:
             return False
-        self._seen_at[node_id] = now
+        try:
+            async with self._database.writing() as session:
+                known = await acceptance.keep(session, operation, response, self._clock.utc())
+        except Exception as error:  # noqa: BLE001 - done again with care
+            log.debug("answer_not_taken_in", node_id=presence.node_id, error=repr(error))
+            return False
+        if known is None:
+            return False
+        for name, value in known.items():
+            setattr(operation, name, value)
+        self._watched.tell(operation)
         return True
 
-    async def _apply_each(self, node_id: str, facts: Sequence[Fact]) -> int:
-        """Each within a savepoint of its own: one that cannot be taken in does not stop the next."""
+    def _is_due(self, presence: Presence) -> bool:
+        """Whether a heartbeat is worth a write: with thousands of nodes they would be most of what the database does."""
+        now = self._clock.monotonic()
+        if now - presence.seen_at < SEEN_EVERY_S:
+            return False
+        presence.seen_at = now
+        return True
+
+    async def _begin(self, taking: Taking, facts: Sequence[Fact]) -> list[Fact]:
+        """The facts that are to be applied: durable events among them are written down, and those that came before are left out."""
+        events = [fact for fact in facts if isinstance(fact, Told) and fact.seq is not None]
+        new = await durable.claim(taking, events) if events else []
+        await taking.load(facts)
+        await durable.keep(taking, new)
+        old = {id(event) for event in events} - {id(event) for event in new}
+        return [fact for fact in facts if id(fact) not in old]
+
+    async def _apply_each(self, presence: Presence, facts: Sequence[Fact]) -> Taken:
+        """Each within a savepoint of its own: one that cannot be taken in does not stop the next, and is kept all the same if it is durable."""
         failed = 0
         async with self._database.writing() as session:
-            for fact in facts:
+            whole = Taking(session, presence, self._clock.utc())
+            for fact in await self._begin(whole, facts):
                 try:
                     async with session.begin_nested():
-                        await self._apply_fact(session, node_id, fact)
+                        alone = Taking(session, presence, whole.now)
+                        await alone.load([fact])
+                        await self._apply_fact(alone, fact)
+                    whole.add_up(alone)
                 except Exception:
-                    log.exception("fact_not_taken_in", node_id=node_id, fact=type(fact).__name__)
+                    log.exception("fact_not_taken_in", node_id=presence.node_id, fact=type(fact).__name__)
                     failed += 1
-        return failed
+        return self._finish(whole, failed)
 
-    async def _apply_fact(self, session: AsyncSession, node_id: str, fact: Fact) -> None:
+    def _finish(self, taking: Taking, failed: int) -> Taken:
+        """After the commit."""
+        presence = taking.presence
+        if taking.acked_seq is not None:
+            presence.acked_seq = taking.acked_seq
+        for server_id in taking.gone:
+            self._consoles.forget(presence.node_id, server_id)
+        for operation in taking.changed.values():
+            self._watched.tell(operation)
+            if operation.finished_at is not None:
+                self._progress.forget(operation)
+        return Taken(failed, taking.acked_seq, taking.is_truth)
+
+    async def _apply_fact(self, taking: Taking, fact: Fact) -> None:
         match fact:
             case Told():
-                await self._apply_news(session, node_id, fact)
+                await self._apply_news(taking, fact)
             case Answered(id=command_id, answer=Response() as response):
-                await self._apply_response(session, node_id, command_id, response)
+                asked = taking.presence.asked.get(command_id)
+                if asked is None:
+                    await responses.apply(taking, command_id, response)
+                else:
+                    await part1.apply_state(taking, asked, response, taking.presence.connected_at)
 
-    async def _apply_news(self, session: AsyncSession, node_id: str, told: Told) -> None:
-        now = self._clock.utc()
+    async def _apply_news(self, taking: Taking, told: Told) -> None:
+        presence, session = taking.presence, taking.session
         match told.content:
             case Heartbeat():
-                await nodes.mark_seen(session, node_id, now)
+                await nodes.mark_seen(session, presence.node_id, taking.now)
             case SystemInfo() as info:
-                await nodes.keep_system(session, node_id, info)
-            case StatusChanged() as change:
-                self._tell_events.add(node_id)
-                if (seen := observation.of_change(change)) is not None:
-                    await self._record(session, node_id, seen, now)
-            case StatusReport() as report:
-                await self._record(session, node_id, observation.of_report(report, now), now)
-            case ServerStatus(stats=None) if node_id in self._tell_events:
-                return
-            case ServerStatus() as status:
-                await self._record(session, node_id, observation.of_legacy(status, now), now)
+                await nodes.keep_system(session, presence.node_id, info)
+            case _ if not presence.speaks_part_2:
+                await part1.apply_news(taking, told)
+            case StateSnapshot() as snapshot:
+                await truth.apply(taking, snapshot)
+            case StatusReport() as report if (server := taking.server(report.server_id)) is not None:
+                axes.take_figures(server, report, taking.now)
+            case _ if told.seq is not None:
+                await durable.apply(taking, told)
             case _:
-                log.debug("news_of_no_use", node_id=node_id, kind=told.kind)
-
-    async def _record(self, session: AsyncSession, node_id: str, seen: observation.Observation, now: datetime) -> None:
-        server = await service.on_node(session, seen.server_id, node_id)
-        if server is None:
-            log.info("news_of_unknown_server", node_id=node_id, server_id=seen.server_id)
-            return
-        if await record.record(session, server, seen, now):
-            self._consoles.forget(node_id, seen.server_id)
-
-    async def _apply_response(self, session: AsyncSession, node_id: str, command_id: str, response: Response) -> None:
-        now = self._clock.utc()
-        server_id = self._asked.get(command_id)
-        if server_id is None:
-            if gone := await responses.apply(session, node_id, command_id, response, now):
-                self._consoles.forget(node_id, gone)
-            return
-        server = await service.on_node(session, server_id, node_id)
-        if server is not None:
-            await responses.apply_state(session, server, response, self._connected_at[node_id], now)
+                log.debug("news_of_no_use", node_id=presence.node_id, kind=told.kind)

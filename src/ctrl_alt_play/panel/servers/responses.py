@@ -9,38 +9,33 @@ from ctrl_alt_play.panel.gateway.base import fault_of
 from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState, Server
 from ctrl_alt_play.panel.operations import outcomes
 from ctrl_alt_play.panel.operations import service as operations
-from ctrl_alt_play.panel.servers import service
+from ctrl_alt_play.panel.servers import axes
+from ctrl_alt_play.panel.servers.acceptance import DESIRES
 from ctrl_alt_play.panel.servers.observation import Observation, of_report
 from ctrl_alt_play.panel.servers.record import record, record_after_absence
+from ctrl_alt_play.panel.servers.taking import Taking
 from ctrl_alt_play.protocol.contents import ServerState, StatusReport
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import Response
-from ctrl_alt_play.protocol.specification import Desired
 
 _ABSENT = (ErrorCode.CONTAINER_NOT_FOUND, ErrorCode.SERVER_NOT_FOUND)
-_DESIRES = {
-    OperationKind.START: Desired.ON,
-    OperationKind.RESTART: Desired.ON,
-    OperationKind.STOP: Desired.OFF,
-    OperationKind.KILL: Desired.OFF,
-}
 
 
-async def apply(
-    session: AsyncSession, node_id: str, operation_id: str, response: Response, now: datetime
-) -> str | None:
-    """The id of the server that is gone by it, if one is. A response to nothing that waits is ignored."""
-    operation = await operations.lock(session, operation_id)
-    if operation is None or operation.node_id != node_id or operation.state != OperationState.QUEUED:
-        return None
-    server = await service.on_node(session, operation.server_id, node_id)
-    if server is None:
-        operations.fail(operation, now, outcomes.Failure("SERVER_DELETED", "The server was deleted."))
-    elif response.success:
-        await _accept(session, server, operation, response, now)
-    elif await _refuse(session, server, operation, fault_of(response), now):
-        return server.id
-    return None
+async def apply(taking: Taking, operation_id: str, response: Response) -> None:
+    """A response to nothing that waits is ignored."""
+    operation = taking.operation(operation_id)
+    if operation is None or operation.state != OperationState.QUEUED:
+        return
+    server = taking.server(operation.server_id)
+    if not response.success:
+        await _refuse(taking, server, operation, fault_of(response))
+    elif server is not None:
+        await _accept(taking, server, operation, response)
+    elif operation.kind == OperationKind.ADOPT:
+        operations.accept(operation, taking.now, response.message)
+    else:
+        operations.fail(operation, taking.now, outcomes.Failure("SERVER_DELETED", "The server was deleted."))
+    taking.changed[operation.id] = operation
 
 
 async def apply_state(
@@ -54,34 +49,44 @@ async def apply_state(
 
 def _seen(server: Server, response: Response, now: datetime) -> Observation | None:
     if response.success:
-        return _report(server, response, now)
+        report = _report(server, response)
+        return None if report is None else of_report(report, now)
     fault = fault_of(response)
     if fault.code in _ABSENT:
         return Observation(server.id, ServerState.ABSENT, is_news=False)
     return Observation(server.id, ServerState.UNKNOWN, is_news=False, error=fault.message[:2000])
 
 
-def _report(server: Server, response: Response, now: datetime) -> Observation | None:
+def _report(server: Server, response: Response) -> StatusReport | None:
     try:
-        report = StatusReport.model_validate({**(response.data or {}), "serverId": server.id})
+        return StatusReport.model_validate({**(response.data or {}), "serverId": server.id})
     except ValidationError:
         return None
-    return of_report(report, now)
 
 
-async def _accept(
-    session: AsyncSession, server: Server, operation: Operation, response: Response, now: datetime
-) -> None:
-    kind = OperationKind(operation.kind)
-    server.desired = _DESIRES.get(kind, server.desired)
+async def _accept(taking: Taking, server: Server, operation: Operation, response: Response) -> None:
+    """An agent of part 2 tells how it ends; of one of part 1, what it was for may have been told before the acceptance was."""
+    kind, now = OperationKind(operation.kind), taking.now
+    server.desired = DESIRES.get(kind, server.desired)
     if kind is OperationKind.STATUS:
         operations.succeed(operation, now, response.message, response.data)
-        if (seen := _report(server, response, now)) is not None:
-            await record(session, server, seen, now)
+        await _measure(taking, server, response)
+    elif taking.presence.speaks_part_2:
+        operations.accept(operation, now, response.message)
     elif kind is OperationKind.COMMAND or _already(server, operation, kind):
         operations.succeed(operation, now, response.message)
     else:
         operations.accept(operation, now, response.message)
+
+
+async def _measure(taking: Taking, server: Server, response: Response) -> None:
+    report = _report(server, response)
+    if report is None:
+        return
+    if taking.presence.speaks_part_2:
+        axes.take_figures(server, report, taking.now)
+    else:
+        await record(taking.session, server, of_report(report, taking.now), taking.now)
 
 
 def _already(server: Server, operation: Operation, kind: OperationKind) -> bool:
@@ -89,16 +94,17 @@ def _already(server: Server, operation: Operation, kind: OperationKind) -> bool:
     return server.observed_since >= operation.created_at and outcomes.is_achieved(kind, ServerState(server.observed))
 
 
-async def _refuse(session: AsyncSession, server: Server, operation: Operation, fault: Fault, now: datetime) -> bool:
-    """Whether the server is gone: what was to be deleted and is not there is deleted."""
-    kind = OperationKind(operation.kind)
+async def _refuse(taking: Taking, server: Server | None, operation: Operation, fault: Fault) -> None:
+    """What was to be deleted and is not there is deleted."""
+    kind, now = OperationKind(operation.kind), taking.now
     if kind is OperationKind.COMMAND and fault.code is ErrorCode.UNKNOWN_ACTION:
-        return False  # whoever sent it tries the legacy message next
+        return  # whoever sent it tries the legacy message next
     if kind is OperationKind.DELETE and fault.code in _ABSENT:
         operations.succeed(operation, now, "The node had nothing of it.")
-        await service.remove(session, server)
-        return True
+        if server is not None:
+            await taking.remove(server)
+        return
     operations.fail(operation, now, outcomes.Failure(fault.code, fault.message))
-    if kind is not OperationKind.CREATE and fault.code is ErrorCode.CONTAINER_NOT_FOUND:
-        await record(session, server, Observation(server.id, ServerState.ABSENT, is_news=False), now)
-    return False
+    is_gone = kind is not OperationKind.CREATE and fault.code is ErrorCode.CONTAINER_NOT_FOUND
+    if is_gone and server is not None and not taking.presence.speaks_part_2:
+        await record(taking.session, server, Observation(server.id, ServerState.ABSENT, is_news=False), now)

@@ -1,46 +1,81 @@
 """Servers as they travel."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from ctrl_alt_play.panel.models import OperationKind, OperationState
+from ctrl_alt_play.panel.servers import recipe
 from ctrl_alt_play.panel.servers.observation import Figures
+from ctrl_alt_play.panel.servers.recipe import CrashPolicy, Limits, Port, Readiness, Recipe, StopRule
 from ctrl_alt_play.panel.servers.status import Status
 from ctrl_alt_play.protocol.contents import LinePayload, ServerState, StopPayload
-from ctrl_alt_play.protocol.specification import Desired, Hold, Limits, Port, Specification, StopRule
+from ctrl_alt_play.protocol.specification import Desired, Hold, Specification
 
-ServerName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
+ServerName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=r"^[^\x00]*$")
+]
 
 
-class NewServer(Specification):
+class NewServer(Recipe):
     """What the server is made of, and whose it is and where."""
-
-    model_config = ConfigDict(alias_generator=None, extra="forbid")
 
     name: ServerName
     node_id: str = Field(max_length=64)
     owner_id: str | None = Field(default=None, max_length=36, description="left out: whoever makes it")
 
-    @field_validator("ports")
-    @classmethod
-    def _each_once(cls, ports: tuple[Port, ...]) -> tuple[Port, ...]:
-        taken = [(port.address, port.external, port.protocol) for port in ports]
-        if len(set(taken)) < len(taken):
-            raise ValueError("each port of the node can be given only once")
-        return ports
 
-    def specification(self) -> Specification:
-        return Specification.model_validate(
-            self.model_dump(include=set(Specification.model_fields) - {"hold", "revision"})
+class ServerChange(Recipe):
+    """What is left out, or null, stays as it is. `limits`, `stop`, `readiness` and `crash` change field by field, all else as a whole."""
+
+    image: str = Field(default="", min_length=1, max_length=512)
+    name: ServerName = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, fields: Any) -> Any:
+        return (
+            {name: value for name, value in fields.items() if value is not None} if isinstance(fields, dict) else fields
         )
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("say what is to change")
+        return self
+
+    @property
+    def new_name(self) -> str | None:
+        return self.name or None
+
+    @property
+    def changes_recipe(self) -> bool:
+        return self.model_fields_set != {"name"}
+
+    def applied_to(self, specification: Specification) -> Specification:
+        return recipe.changed(specification, self)
+
+
+class HoldRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    hold: Hold = Field(description="`none` ends it: what should run then starts again")
+
+
+class Adoption(BaseModel):
+    """What an orphan does not tell of itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: ServerName
+    owner_id: str | None = Field(default=None, max_length=36, description="left out: whoever adopts it")
 
 
 class StopRequest(StopPayload):
     """How to stop this once; what is left out follows the server's own stop rule."""
 
-    model_config = ConfigDict(alias_generator=None, extra="forbid")
+    model_config = recipe.STRICT
 
 
 class ConsoleCommand(BaseModel):
@@ -67,6 +102,7 @@ class ServerStatusView(BaseModel):
     server_id: str
     status: Status
     status_since: datetime
+    detail: str | None = Field(description="what the status alone does not say, for people")
     desired: Desired
     observed: ServerState = Field(description="what the node last said of it")
     observed_at: datetime = Field(description="when the node last spoke of it")
@@ -76,8 +112,13 @@ class ServerStatusView(BaseModel):
     operation: CurrentOperation | None = Field(description="the oldest that has not ended")
     figures: Figures | None
     measured_at: datetime | None
+    ready: bool | None = Field(
+        description="of a running one: whether it was seen to be ready; null where nobody looked"
+    )
     exit_code: int | None
     last_error: str | None
+    crashes: int = Field(description="within its crash policy's window, as its node counts them")
+    restart_at: datetime | None = Field(description="when its node starts it again by itself")
 
 
 class ServerView(BaseModel):
@@ -87,6 +128,7 @@ class ServerView(BaseModel):
     owner_id: str
     status: Status
     status_since: datetime
+    detail: str | None = Field(description="what the status alone does not say, for people")
     desired: Desired
     observed: ServerState
     observed_at: datetime
@@ -94,14 +136,21 @@ class ServerView(BaseModel):
     operation: CurrentOperation | None
     figures: Figures | None
     measured_at: datetime | None
+    ready: bool | None
     exit_code: int | None
     last_error: str | None
+    crashes: int
+    restart_at: datetime | None
+    revision: int = Field(description="goes up with each change of what follows, and of the hold")
+    node_revision: int | None = Field(description="what its node holds; below `revision` until the node was told")
     image: str
     startup: str
     environment: dict[str, str]
     limits: Limits
     ports: list[Port]
     stop: StopRule
+    readiness: Readiness
+    crash: CrashPolicy
     created_at: datetime
 
 

@@ -1,10 +1,12 @@
 """Servers as the panel keeps them: which there are, who may see them, and which ports they hold."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.accounts import service as accounts
@@ -14,7 +16,7 @@ from ctrl_alt_play.panel.paging import read_cursor
 from ctrl_alt_play.panel.security import Actor
 from ctrl_alt_play.panel.servers.schemas import NewServer
 from ctrl_alt_play.protocol.contents import ServerState
-from ctrl_alt_play.protocol.specification import Desired, Hold, Port
+from ctrl_alt_play.protocol.specification import Desired, Hold, Port, Specification
 
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - what a port on all addresses is called
 
@@ -76,7 +78,7 @@ async def add(session: AsyncSession, actor: Actor, new: NewServer, now: datetime
         name=new.name,
         node_id=node.id,
         owner_id=owner_id,
-        specification=new.specification().model_dump(mode="json", exclude={"hold", "revision"}),
+        specification=stored(new.specification()),
         desired=Desired.OFF,
         observed=ServerState.ABSENT,
         observed_at=now,
@@ -86,13 +88,51 @@ async def add(session: AsyncSession, actor: Actor, new: NewServer, now: datetime
     )
     session.add(server)
     await session.flush()
+    _allocate(session, server, new.ports)
+    return server
+
+
+async def change(session: AsyncSession, server: Server, specification: Specification) -> None:
+    """What the server is made of from here on, as its next revision.
+
+    Raises: Conflict, for a port that another server holds; nothing was changed then.
+    """
+    await _node_for(session, server.node_id)
+    await _ensure_free(session, server.node_id, specification.ports, but=server.id)
+    await session.execute(delete(Allocation).where(Allocation.server_id == server.id))
+    _allocate(session, server, specification.ports)
+    server.specification = stored(specification)
+    server.revision += 1
+
+
+async def allocate_free(session: AsyncSession, server: Server, ports: Sequence[Port]) -> None:
+    """For a server that its node has already: it is given what no other holds; what it uses beside that is a matter of the node."""
+    for port in ports:
+        with suppress(Conflict):
+            await _ensure_free(session, server.node_id, (port,), but=server.id)
+            _allocate(session, server, (port,))
+
+
+def specification_of(server: Server) -> Specification:
+    """All of it, also what has columns of its own."""
+    return Specification.model_validate({**server.specification, "hold": server.hold, "revision": server.revision})
+
+
+def stored(specification: Specification) -> dict[str, Any]:
+    return specification.model_dump(mode="json", exclude={"hold", "revision"})
+
+
+def _allocate(session: AsyncSession, server: Server, ports: Sequence[Port]) -> None:
     session.add_all(
         Allocation(
-            server_id=server.id, node_id=node.id, address=port.address, port=port.external, protocol=port.protocol
+            server_id=server.id,
+            node_id=server.node_id,
+            address=port.address,
+            port=port.external,
+            protocol=port.protocol,
         )
-        for port in new.ports
+        for port in ports
     )
-    return server
 
 
 async def _node_for(session: AsyncSession, node_id: str) -> Node:
@@ -110,13 +150,16 @@ async def _owner_for(session: AsyncSession, user_id: str) -> str:
         raise Invalid("There is no such user.", fields=(FieldProblem("owner_id", "there is no such user"),)) from error
 
 
-async def _ensure_free(session: AsyncSession, node_id: str, ports: Sequence[Port]) -> None:
+async def _ensure_free(session: AsyncSession, node_id: str, ports: Sequence[Port], but: str | None = None) -> None:
+    """`but` is the server whose own ports are no hindrance."""
     numbers = {port.external for port in ports}
     query = (
         select(Allocation, Server.name)
         .join(Server, Server.id == Allocation.server_id)
         .where(Allocation.node_id == node_id, Allocation.port.in_(numbers))
     )
+    if but is not None:
+        query = query.where(Allocation.server_id != but)
     held = (await session.execute(query)).all()
     problems, holders = [], []
     for index, port in enumerate(ports):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from ctrl_alt_play.clock import spoken
 from ctrl_alt_play.panel.models import OperationKind, OperationState
 from ctrl_alt_play.protocol.contents import ServerState
 from ctrl_alt_play.protocol.specification import Hold
@@ -42,6 +43,13 @@ class Facts:
     creation: Work | None = None
     current: Work | None = None
     """The operation that the node is at, if any: the oldest that it accepted and has not ended."""
+    node_tells_all: bool = False
+    """It speaks part 2, so it says itself when a server is starting or stopping."""
+    ready: bool | None = None
+    reason: str | None = None
+    """Why it is as it is, in the words of its node or of the panel."""
+    exit_code: int | None = None
+    restart_at: datetime | None = None
 
 
 _OBSERVED = {
@@ -61,7 +69,7 @@ def derive(facts: Facts) -> tuple[Status, datetime]:
     """The status, and since when it is so. What comes first hides what comes after.
 
     A hold; a creation that failed, which a node's absence does not undo; the absence of the node, behind which all else is only what
-    was last believed; a creation under way; what the node is doing, where it said that it does it and no news came yet; what was seen.
+    was last believed; a creation under way; what the node is doing, where it does not tell so itself; what was seen.
     """
     creation = facts.creation if facts.observed is ServerState.ABSENT else None
     if facts.hold is Hold.SUSPENDED:
@@ -72,9 +80,42 @@ def derive(facts: Facts) -> tuple[Status, datetime]:
         return Status.UNKNOWN, facts.node_since
     if creation is not None and creation.state in (OperationState.QUEUED, OperationState.RUNNING):
         return Status.INSTALLING, creation.since
-    if facts.current is not None and (doing := _doing(facts.current.kind, facts.observed)) is not None:
+    if (
+        facts.current is not None
+        and not facts.node_tells_all
+        and (doing := _doing(facts.current.kind, facts.observed)) is not None
+    ):
         return doing, facts.current.since
     return _OBSERVED[facts.observed], facts.observed_since
+
+
+def explain(status: Status, facts: Facts) -> str | None:
+    """What the status alone does not say: one sentence for people, made here for all that show it."""
+    match status:
+        case Status.SUSPENDED:
+            return f"on hold since {spoken(facts.hold_since)}" if facts.hold_since else "on hold"
+        case Status.INSTALL_FAILED:
+            return f"it was not made: {facts.reason}" if facts.reason else None
+        case Status.UNKNOWN if not facts.node_online:
+            return f"the node is away since {spoken(facts.node_since)}"
+        case Status.UNKNOWN:
+            return facts.reason
+        case Status.RUNNING if facts.ready is False:
+            return "running, readiness not seen"
+        case Status.CRASHED:
+            return _explain_crash(facts)
+        case _:
+            return "on hold for maintenance" if facts.hold is Hold.MAINTENANCE else None
+
+
+def _explain_crash(facts: Facts) -> str:
+    code = "crashed" if facts.exit_code is None else f"crashed with exit code {facts.exit_code}"
+    what = f"crashed: {facts.reason.rstrip('.')}" if facts.reason else code
+    if facts.hold is not Hold.NONE:
+        return f"{what}; on hold for maintenance"
+    if facts.restart_at is not None:
+        return f"{what}; starts again at {spoken(facts.restart_at)}"
+    return f"{what}; it is not started again by itself" if facts.node_tells_all else what
 
 
 def _doing(kind: OperationKind, observed: ServerState) -> Status | None:

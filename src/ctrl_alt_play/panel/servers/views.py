@@ -13,7 +13,8 @@ from ctrl_alt_play.panel.servers import status
 from ctrl_alt_play.panel.servers.observation import Figures
 from ctrl_alt_play.panel.servers.schemas import CurrentOperation, ServerStatusView, ServerView
 from ctrl_alt_play.protocol.contents import ServerState
-from ctrl_alt_play.protocol.specification import Hold
+from ctrl_alt_play.protocol.messages import OLDEST_VERSION
+from ctrl_alt_play.protocol.specification import Hold, Recipe, Specification
 
 
 async def views(session: AsyncSession, servers: Sequence[Server]) -> list[ServerView]:
@@ -46,18 +47,28 @@ def _view(server: Server, node: Node, related: Sequence[Operation]) -> ServerVie
         node_id=server.node_id,
         owner_id=server.owner_id,
         created_at=server.created_at,
-        **server.specification,
+        revision=server.revision,
+        node_revision=server.node_revision,
+        **_recipe(server),
         **_known(server, node, related),
     )
 
 
+def _recipe(server: Server) -> dict[str, Any]:
+    """Also of a server that was made before there were all of the fields."""
+    specification = Specification.model_validate(server.specification)
+    return specification.model_dump(include=set(Recipe.model_fields))
+
+
 def _known(server: Server, node: Node, related: Sequence[Operation]) -> dict[str, Any]:
     """What every view of a server tells, by the fields' names."""
-    current_status, since = status.derive(_facts(server, node, related))
+    facts = _facts(server, node, related)
+    current_status, since = status.derive(facts)
     unfinished = [operation for operation in related if operation.finished_at is None]
     return {
         "status": current_status,
         "status_since": since,
+        "detail": status.explain(current_status, facts),
         "desired": server.desired,
         "observed": server.observed,
         "observed_at": server.observed_at,
@@ -65,8 +76,11 @@ def _known(server: Server, node: Node, related: Sequence[Operation]) -> dict[str
         "operation": CurrentOperation.model_validate(unfinished[-1]) if unfinished else None,
         "figures": None if server.figures is None else Figures.model_validate(server.figures),
         "measured_at": server.measured_at,
+        "ready": server.ready,
         "exit_code": server.exit_code,
-        "last_error": server.last_error,
+        "last_error": facts.reason,
+        "crashes": server.crashes,
+        "restart_at": server.restart_at,
     }
 
 
@@ -83,7 +97,19 @@ def _facts(server: Server, node: Node, related: Iterable[Operation]) -> status.F
         hold_since=server.hold_since,
         creation=None if creation is None else _work(creation),
         current=_work(accepted[-1]) if accepted else None,
+        node_tells_all=node.protocol_version > OLDEST_VERSION,
+        ready=server.ready,
+        reason=server.last_error or _why_not_made(server, creation),
+        exit_code=server.exit_code,
+        restart_at=server.restart_at,
     )
+
+
+def _why_not_made(server: Server, creation: Operation | None) -> str | None:
+    """A node that refuses tells why by the operation alone."""
+    if creation is None or server.observed != ServerState.ABSENT or creation.state != OperationState.FAILED:
+        return None
+    return creation.message
 
 
 def _work(operation: Operation) -> status.Work:

@@ -53,5 +53,5 @@ def _make_events() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
         sa.UniqueConstraint("node_id", "spool_id", "seq", name=op.f("uq_events_node_id_spool_id_seq")),
     )
-    op.create_index(op.f("ix_events_server_id_id"), "events", ["server_id", "id"])
+    op.create_index(op.f("ix_events_server_id_events_id"), "events", ["server_id", "id"])
     op.create_index(op.f("ix_events_received_at"), "events", ["received_at"])

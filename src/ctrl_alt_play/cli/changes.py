@@ -1,0 +1,104 @@
+"""`ctrl-alt-play server update`, `hold` and `release`"""
+
+import re
+from typing import Annotated, Any
+
+import typer
+
+from ctrl_alt_play.cli.asking import ServerArgument, WaitOption, find, operate, show_operation
+from ctrl_alt_play.cli.output import JsonOption, api_errors
+from ctrl_alt_play.client import Api, Login
+
+app = typer.Typer()
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def _bytes(size: str) -> int:
+    """`2G`, `512M`, or bytes."""
+    match = re.fullmatch(r"(\d+)([KMGT]?)(?:i?B)?", size.strip(), re.IGNORECASE)
+    if match is None:
+        raise typer.BadParameter(f"{size!r} is no size: give one such as 512M or 2G")
+    return int(match[1]) * _UNITS[match[2].upper()]
+
+
+def _variable(text: str) -> str:
+    name, is_given, _ = text.partition("=")
+    if not name or not is_given:
+        raise typer.BadParameter(f"{text!r} is no variable: give NAME=VALUE")
+    return text
+
+
+@app.command()
+def update(
+    server: ServerArgument,
+    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
+    image: Annotated[str | None, typer.Option(help="Another container image.")] = None,
+    startup: Annotated[str | None, typer.Option(help="The command that runs the game; empty: the image's own.")] = None,
+    env: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", parser=_variable, help="Sets a variable; may be repeated.")
+    ] = None,
+    unset: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Removes a variable.")] = None,
+    memory: Annotated[int | None, typer.Option(metavar="SIZE", parser=_bytes, help="Such as 2G; 0: no limit.")] = None,
+    cpu: Annotated[float | None, typer.Option(help="Percent of one core: 150 is one and a half; 0: no limit.")] = None,
+    ready_text: Annotated[
+        list[str] | None, typer.Option(help="What its console says when players may come; may be repeated.")
+    ] = None,
+    ready_timeout: Annotated[
+        float | None, typer.Option(help="Seconds until it counts as running all the same.")
+    ] = None,
+    *,
+    crash_restart: Annotated[
+        bool | None, typer.Option("--crash-restart/--no-crash-restart", help="Start it again after a crash.")
+    ] = None,
+    crash_limit: Annotated[int | None, typer.Option(help="Past so many crashes in its window it stays down.")] = None,
+    wait: WaitOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Change a server (administrators). What it is made of takes effect at its next start; what is left out stays."""
+    body = _given(
+        name=name,
+        image=image,
+        startup=startup,
+        limits=_given(memory=memory, cpu=cpu),
+        readiness=_given(text=ready_text or None, timeout=ready_timeout),
+        crash=_given(restart=crash_restart, limit=crash_limit),
+    )
+    if not (body or env or unset):
+        raise typer.BadParameter("say what is to change; --help tells what can be")
+    with api_errors(), Api(Login.load()) as api:
+        found = find(api, server)
+        if env or unset:
+            body["environment"] = _environment(found["environment"], env or [], unset or [])
+        operation = api.call("PATCH", f"/api/servers/{found['id']}", body)
+        show_operation(api, operation, wait=wait, as_json=as_json)
+
+
+@app.command()
+def hold(
+    server: ServerArgument,
+    *,
+    maintenance: Annotated[
+        bool, typer.Option("--maintenance", help="For maintenance, which is not shown as suspended.")
+    ] = False,
+    wait: WaitOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop a server and keep it from running until it is released (administrators)."""
+    body = {"hold": "maintenance" if maintenance else "suspended"}
+    operate(server, "/hold", body, wait=wait, as_json=as_json, method="PUT")
+
+
+@app.command()
+def release(server: ServerArgument, *, wait: WaitOption = True, as_json: JsonOption = False) -> None:
+    """End a hold; a server that should run starts again (administrators)."""
+    operate(server, "/hold", {"hold": "none"}, wait=wait, as_json=as_json, method="PUT")
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None and value != {}}
+
+
+def _environment(present: dict[str, str], given: list[str], removed: list[str]) -> dict[str, str]:
+    """The API takes an environment as a whole."""
+    variables = dict(variable.split("=", 1) for variable in given)
+    return {name: value for name, value in {**present, **variables}.items() if name not in removed}

@@ -1,0 +1,1 @@
+"""What nodes told for good: the history of servers and of nodes."""

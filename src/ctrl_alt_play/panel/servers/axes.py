@@ -1,0 +1,97 @@
+"""A node's own words put on a server's axes: what it tells of a change, of a crash, and of all that it holds. Part 2 alone.
+
+Here the node is believed as it speaks: it knows what was asked of it, so nothing is concluded from what the panel believed before.
+"""
+
+from datetime import UTC, datetime
+
+from ctrl_alt_play.panel.models import Server
+from ctrl_alt_play.panel.servers import observation
+from ctrl_alt_play.panel.servers.observation import as_stored, number, state_of, text
+from ctrl_alt_play.protocol.contents import Outcome, ServerState, StatusChanged, StatusReport
+from ctrl_alt_play.protocol.part2 import ServerCrashed, ServerSnapshot
+
+_FRESH = (ServerState.CREATED, ServerState.STARTING, ServerState.RUNNING)
+"""What became of it before does not matter any more."""
+_UP = (ServerState.STARTING, ServerState.RUNNING)
+
+
+def past(at: datetime | None, now: datetime) -> datetime:
+    """A moment by the node's clock, which may be wrong: what it tells of has happened."""
+    return min(_moment(at) or now, now)
+
+
+def take_change(server: Server, change: StatusChanged, at: datetime | None, now: datetime) -> None:
+    seen = observation.of_change(change)
+    if seen is None:
+        return
+    server.observed_at = now
+    server.desired = change.desired or server.desired
+    failed_to_start = seen.word == Outcome.START_FAILED and server.observed in _UP
+    state = ServerState.STOPPED if failed_to_start else seen.state
+    if state is not None:
+        _become(server, state, past(at, now))
+        server.ready = change.ready if state is ServerState.RUNNING else None
+        if change.restart_at is not None or state is not ServerState.CRASHED:
+            server.restart_at = _moment(change.restart_at)
+    server.exit_code = server.exit_code if seen.exit_code is None else seen.exit_code
+    if seen.error is not None:
+        server.last_error = seen.error
+    elif state is ServerState.UNKNOWN and seen.word != ServerState.UNKNOWN:
+        server.last_error = f'The node calls the server "{seen.word[:64]}", which the panel does not know.'
+
+
+def take_crash(server: Server, crash: ServerCrashed, now: datetime) -> None:
+    server.observed_at = now
+    server.last_error = text(crash.summary) or server.last_error
+    server.exit_code = number(crash.exit_code)
+    server.crashes = _count(crash.crashes)
+    server.restart_at = _moment(crash.restart_at)
+
+
+def take_snapshot(server: Server, told: ServerSnapshot, now: datetime) -> None:
+    state = state_of(told.observed) or ServerState.UNKNOWN
+    _become(server, state, past(told.since, now) if told.since else now)
+    if told.since is not None:
+        server.observed_since = past(told.since, now)
+    server.observed_at = now
+    server.desired = told.desired
+    server.ready = told.ready if state is ServerState.RUNNING else None
+    server.exit_code = number(told.exit_code)
+    server.crashes = _count(told.crashes)
+    server.restart_at = _moment(told.restart_at)
+    server.node_revision = _count(told.revision)
+
+
+def take_absence(server: Server, now: datetime) -> None:
+    """Its node told all that it holds, and this server is not among it."""
+    _become(server, ServerState.ABSENT, now)
+    server.observed_at = now
+    server.ready = server.exit_code = server.restart_at = server.node_revision = None
+    server.crashes = 0
+
+
+def take_figures(server: Server, report: StatusReport, now: datetime) -> None:
+    """What was measured is no word on what the server is: that comes in its own order, by changes and snapshots."""
+    seen = observation.of_report(report, now)
+    if seen.figures is not None:
+        server.figures, server.measured_at = as_stored(seen.figures), now
+
+
+def _become(server: Server, state: ServerState, since: datetime) -> None:
+    if state != server.observed:
+        server.observed, server.observed_since = state, since
+        if state in _FRESH:
+            server.exit_code = server.last_error = None
+
+
+def _moment(at: datetime | None) -> datetime | None:
+    """None also for what no calendar holds in UTC."""
+    try:
+        return None if at is None else at.astimezone(UTC)
+    except (OverflowError, ValueError):
+        return None
+
+
+def _count(told: int | None) -> int:
+    return max(0, number(told) or 0)

@@ -1,0 +1,68 @@
+"""What changes a server's revision, and what takes an orphan in: the rules, within the transaction that also writes the operation."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ctrl_alt_play.panel.errors import Conflict, FieldProblem, Invalid, NotFound
+from ctrl_alt_play.panel.models import Node, Server, User
+from ctrl_alt_play.panel.security import Actor
+from ctrl_alt_play.panel.servers import service
+from ctrl_alt_play.protocol.messages import OLDEST_VERSION
+from ctrl_alt_play.protocol.specification import Hold, Specification
+
+LONGEST_ID = 36
+
+
+async def lock(session: AsyncSession, actor: Actor, server_id: str) -> Server:
+    """The node is locked before the server, as whoever takes in its news does.
+
+    Raises:
+        NotFound: the server is not there, or not theirs to see.
+        Conflict: its node could not take a change over.
+    """
+    server = await service.get_visible(session, actor, server_id)
+    node = await session.get(Node, server.node_id, with_for_update=True)
+    if node is not None and node.system is not None and node.protocol_version == OLDEST_VERSION:
+        sentence = f"The agent of node {node.id} is too old to take over a change of a server: upgrade it first."
+        raise Conflict(sentence, "AGENT_TOO_OLD")
+    await session.refresh(server, with_for_update=True)
+    return server
+
+
+async def respecify(session: AsyncSession, server: Server, specification: Specification) -> None:
+    """What is the same is no new revision. Raises: Conflict, for a port that another server holds."""
+    if service.stored(specification) != service.stored(service.specification_of(server)):
+        await service.change(session, server, specification)
+
+
+def hold(server: Server, wanted: Hold, now: datetime) -> None:
+    if server.hold != wanted:
+        server.hold, server.hold_since = wanted, None if wanted is Hold.NONE else now
+        server.revision += 1
+
+
+async def adoption(
+    session: AsyncSession, actor: Actor, node_id: str, server_id: str, name: str, owner_id: str | None
+) -> dict[str, Any]:
+    """What the operation has to remember.
+
+    Raises:
+        NotFound: the node is not there, or told of no such orphan.
+        Invalid: there is no such owner.
+        Conflict: nobody could say what the server is made of, or the panel has one of that id.
+    """
+    node = await session.get(Node, node_id)
+    orphans = {} if node is None else {orphan.get("server_id"): orphan for orphan in node.orphans}
+    if server_id not in orphans:
+        raise NotFound("The node told of no such container.")
+    if not orphans[server_id].get("is_adoptable") or len(server_id) > LONGEST_ID:
+        raise Conflict("The container does not tell what it is made of, so it cannot be adopted.", "NOT_ADOPTABLE")
+    if await session.scalar(select(Server.id).where(Server.id == server_id)) is not None:
+        raise Conflict("The panel has a server of that id already.", "SERVER_EXISTS")
+    owner = owner_id or actor.id
+    if await session.get(User, owner) is None:
+        raise Invalid("There is no such user.", fields=(FieldProblem("owner_id", "there is no such user"),))
+    return {"name": name, "owner_id": owner}

@@ -1,0 +1,140 @@
+"""The one end of each command that a node of part 2 accepted: its operation settled, and what the server is by it."""
+
+from datetime import datetime
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+from sqlalchemy import select
+
+from ctrl_alt_play.panel.models import Event, Node, Operation, OperationKind, OperationState, Server, User
+from ctrl_alt_play.panel.operations import service as operations
+from ctrl_alt_play.panel.operations.outcomes import FORCED, Failure
+from ctrl_alt_play.panel.servers import axes, service
+from ctrl_alt_play.panel.servers.taking import Taking
+from ctrl_alt_play.protocol.contents import Action, ServerState, StatusChanged
+from ctrl_alt_play.protocol.part2 import CommandCompleted
+from ctrl_alt_play.protocol.specification import Desired, Hold, Specification
+
+NOT_READY = "It runs, but was not seen to be ready in the time it had."
+_FIRST_REVISION = 1
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+async def apply(taking: Taking, told: CommandCompleted) -> None:
+    """A node's word on its own command replaces what the panel concluded without it, such as that its time was up."""
+    operation = taking.operation(told.command_id)
+    if operation is not None and operation.state != OperationState.SUCCEEDED:
+        _settle(operation, told, taking.now)
+        taking.changed[operation.id] = operation
+    if told.success:
+        await _follow(taking, told, operation)
+
+
+def _settle(operation: Operation, told: CommandCompleted, now: datetime) -> None:
+    """At the moment when it ended on the node, which may have been away since."""
+    ended_at = max(axes.past(told.finished_at, now), operation.created_at)
+    if operation.started_at is None:
+        operation.started_at = min(max(axes.past(told.started_at, now), operation.created_at), ended_at)
+    if told.success:
+        operations.succeed(operation, ended_at, _note(OperationKind(operation.kind), told.result or {}), told.result)
+        return
+    error = told.error
+    code = error.code if error else "INTERNAL"
+    sentence = error.message if error else ""
+    operations.fail(operation, ended_at, Failure(code, sentence or "The node does not say why it failed."), told.result)
+
+
+def _note(kind: OperationKind, result: dict[str, Any]) -> str | None:
+    if kind in (OperationKind.STOP, OperationKind.RESTART) and result.get("forced") is True:
+        return FORCED
+    if kind in (OperationKind.START, OperationKind.RESTART) and result.get("ready") is False:
+        return NOT_READY
+    return None
+
+
+async def _follow(taking: Taking, told: CommandCompleted, operation: Operation | None) -> None:
+    """What a success makes of the server. That a revision is held is believed also of what the panel sent without an operation."""
+    match told.action:
+        case Action.DELETE_SERVER if operation is not None and operation.kind == OperationKind.DELETE:
+            if (server := taking.server(operation.server_id)) is not None:
+                await taking.remove(server)
+        case Action.CREATE_SERVER | Action.UPDATE_SERVER:
+            if (server := taking.server(told.server_id)) is not None:
+                revision = _revision(told.result)
+                server.node_revision = max(revision, server.node_revision or _FIRST_REVISION)
+        case Action.ADOPT_SERVER if operation is not None and operation.kind == OperationKind.ADOPT:
+            await _adopt(taking, told, operation)
+        case _:
+            return
+
+
+def _revision(result: dict[str, Any] | None) -> int:
+    told = (result or {}).get("revision")
+    return told if isinstance(told, int) and 0 < told < 2**31 else _FIRST_REVISION
+
+
+async def _adopt(taking: Taking, told: CommandCompleted, operation: Operation) -> None:
+    try:
+        specification = Specification.model_validate((told.result or {}).get("specification"))
+    except ValidationError:
+        specification = None
+    server = taking.server(operation.server_id)
+    if server is not None:
+        server.node_revision = specification.revision if specification else server.node_revision
+    elif specification is not None and "name" in operation.arguments and not taking.is_anothers(operation.server_id):
+        await _make(taking, operation, specification)
+    else:
+        untold = Failure("CONFIG_INVALID", "The node did not tell what the server is made of.")
+        operations.fail(operation, taking.now, untold)
+        return
+    await _forget_orphan(taking, operation.server_id)
+
+
+async def _make(taking: Taking, operation: Operation, specification: Specification) -> None:
+    """The server, as its node told what it is made of; what it is, its node told just before."""
+    now = taking.now
+    server = Server(
+        id=operation.server_id,
+        name=str(operation.arguments["name"]),
+        node_id=operation.node_id,
+        owner_id=await _owner(taking, operation),
+        specification=service.stored(specification),
+        revision=specification.revision,
+        node_revision=specification.revision,
+        desired=Desired.OFF,
+        observed=ServerState.UNKNOWN,
+        observed_at=now,
+        observed_since=now,
+        hold=specification.hold,
+        hold_since=None if specification.hold is Hold.NONE else now,
+        created_at=now,
+    )
+    taking.add(server)
+    await taking.session.flush()
+    await service.allocate_free(taking.session, server, specification.ports)
+    query = select(Event.data, Event.happened_at).where(
+        Event.node_id == operation.node_id,
+        Event.server_id == server.id,
+        Event.kind == "server_status_changed",
+        Event.spool_id == taking.presence.spool_id,
+    )
+    newest = (await taking.session.execute(query.order_by(Event.id.desc()).limit(1))).first()
+    if newest is not None:
+        axes.take_change(server, StatusChanged.model_validate(newest.data), newest.happened_at, now)
+
+
+async def _owner(taking: Taking, operation: Operation) -> str:
+    """Whom the server was meant for; where they are gone meanwhile, an administrator."""
+    owner_id = str(operation.arguments["owner_id"])
+    if await taking.session.get(User, owner_id) is not None:
+        return owner_id
+    query = select(User.id).where(User.is_admin).order_by(User.created_at).limit(1)
+    return (await taking.session.scalars(query)).one()
+
+
+async def _forget_orphan(taking: Taking, server_id: str) -> None:
+    node = await taking.session.get(Node, taking.presence.node_id)
+    if node is not None:
+        node.orphans = [orphan for orphan in node.orphans if orphan.get("server_id") != server_id]

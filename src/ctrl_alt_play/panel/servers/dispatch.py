@@ -1,0 +1,143 @@
+"""Operations on their way to their nodes: sent at once when they are ordered, and again when a node is back that did not answer."""
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ctrl_alt_play.clock import Clock
+from ctrl_alt_play.logs import carrying
+from ctrl_alt_play.panel.db import Database
+from ctrl_alt_play.panel.errors import NodeRefused
+from ctrl_alt_play.panel.gateway.base import COMMAND_TIMEOUT_S, Gateway, Unanswered, Undelivered
+from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState, Server
+from ctrl_alt_play.panel.operations import service as operations
+from ctrl_alt_play.panel.operations.outcomes import Failure
+from ctrl_alt_play.panel.operations.watched import Watched
+from ctrl_alt_play.panel.servers import service
+from ctrl_alt_play.protocol.contents import (
+    Action,
+    AdoptPayload,
+    DeletePayload,
+    LinePayload,
+    Nothing,
+    ServerCommand,
+    StopPayload,
+)
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.specification import Model
+
+ACTIONS = {
+    OperationKind.CREATE: Action.CREATE_SERVER,
+    OperationKind.START: Action.START_SERVER,
+    OperationKind.STOP: Action.STOP_SERVER,
+    OperationKind.RESTART: Action.RESTART_SERVER,
+    OperationKind.KILL: Action.KILL_SERVER,
+    OperationKind.DELETE: Action.DELETE_SERVER,
+    OperationKind.COMMAND: Action.SEND_COMMAND,
+    OperationKind.STATUS: Action.GET_STATUS,
+    OperationKind.UPDATE: Action.UPDATE_SERVER,
+    OperationKind.ADOPT: Action.ADOPT_SERVER,
+}
+KEPT = "Kept; the node takes it over when it is back."
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def payload_of(operation: Operation, server: Server | None) -> Model:
+    """What the node is sent. Whatever depends on the server is as the server is now."""
+    match OperationKind(operation.kind):
+        case OperationKind.CREATE | OperationKind.UPDATE if server is not None:
+            return service.specification_of(server)
+        case OperationKind.ADOPT:
+            return AdoptPayload(specification=None if server is None else service.specification_of(server))
+        case OperationKind.STOP | OperationKind.RESTART:
+            return StopPayload.model_validate(operation.arguments)
+        case OperationKind.DELETE:
+            return DeletePayload.model_validate(operation.arguments)
+        case OperationKind.COMMAND:
+            return LinePayload(line=operation.arguments["command"])
+        case _:
+            return Nothing()
+
+
+class Dispatch:
+    """Sends what was just ordered. The operation is committed and `watched`; what the node answers is written to it by the recorder, in
+    its place among the node's news.
+    """
+
+    def __init__(self, database: Database, gateway: Gateway, watched: Watched, clock: Clock) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._watched = watched
+        self._clock = clock
+
+    async def send(self, operation: Operation, payload: Model) -> Operation:
+        """The operation as it is after the node's answer, or without one where the node may still have taken it.
+
+        Raises:
+            NodeRefused: the operation has failed.
+        """
+        with carrying(operation_id=operation.id, server_id=operation.server_id, node_id=operation.node_id):
+            return await self._send(operation, OperationKind(operation.kind), payload)
+
+    async def _send(self, operation: Operation, kind: OperationKind, payload: Model) -> Operation:
+        log.info("operation_sent", kind=kind)
+        try:
+            await self._gateway.command(
+                operation.node_id, ACTIONS[kind], operation.server_id, payload, operation.id, COMMAND_TIMEOUT_S
+            )
+        except Unanswered as fault:
+            if kind is OperationKind.STATUS:
+                return await self._end(operation.id, fault)
+            log.warning("operation_unanswered", code=fault.code)
+            return self._watched.latest(operation.id) or operation
+        except Fault as fault:
+            if kind is OperationKind.COMMAND and fault.code is ErrorCode.UNKNOWN_ACTION:
+                return await self._send_legacy_command(operation)
+            if kind is OperationKind.UPDATE and fault.code is ErrorCode.AGENT_OFFLINE:
+                return await self._succeed(operation.id, KEPT)
+            return await self._end(operation.id, fault)
+        return self._settled(operation.id) or await self._end(
+            operation.id, Fault(ErrorCode.INTERNAL, "The panel could not keep the answer.")
+        )
+
+    def _settled(self, operation_id: str) -> Operation | None:
+        """As the recorder left it; None where it could not be written, which the log tells, or where nothing came of it."""
+        latest = self._watched.latest(operation_id)
+        return None if latest is None or latest.state == OperationState.QUEUED else latest
+
+    async def _send_legacy_command(self, operation: Operation) -> Operation:
+        content = ServerCommand(server_id=operation.server_id, command=operation.arguments["command"])
+        try:
+            await self._gateway.tell(operation.node_id, "server_command", content)
+        except Fault as fault:
+            return await self._end(operation.id, fault)
+        return await self._succeed(operation.id, "sent; this agent does not confirm")
+
+    async def _succeed(self, operation_id: str, message: str) -> Operation:
+        async with self._database.writing() as session:
+            operation = await operations.existing(session, operation_id)
+            if operation.state == OperationState.QUEUED:
+                operations.succeed(operation, self._clock.utc(), message)
+        return operation
+
+    async def _end(self, operation_id: str, fault: Fault) -> Operation:
+        """What was refused may have succeeded by that: the deletion of what was not there."""
+        operation = self._settled(operation_id)
+        if operation is None:
+            async with self._database.writing() as session:
+                operation = await operations.existing(session, operation_id)
+                if operation.state == OperationState.QUEUED:
+                    operations.fail(operation, self._clock.utc(), Failure(fault.code, fault.message))
+                    if operation.kind == OperationKind.CREATE and isinstance(fault, Undelivered):
+                        await _remove(session, operation.server_id)
+        if operation.state == OperationState.FAILED:
+            log.warning("operation_refused", code=fault.code)
+            raise NodeRefused(fault, operation_id)
+        return operation
+
+
+async def _remove(session: AsyncSession, server_id: str) -> None:
+    """A server that its node never heard of: it holds no ports, and the operation tells why it is not there."""
+    server = await session.get(Server, server_id)
+    if server is not None:
+        await session.delete(server)

@@ -1,0 +1,131 @@
+"""Durable events, each kept and applied exactly once: its number is claimed in the transaction that applies it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from pydantic_core import to_json
+from sqlalchemy import CursorResult, insert, select, update
+
+from ctrl_alt_play.panel.models import Event, Node
+from ctrl_alt_play.panel.servers import axes, completions
+from ctrl_alt_play.panel.servers.taking import Taking
+from ctrl_alt_play.protocol.contents import StatusChanged
+from ctrl_alt_play.protocol.panel_session import Told
+from ctrl_alt_play.protocol.part2 import CommandCompleted, ServerCrashed
+
+LARGEST_SEQ = 2**63 - 1
+LARGEST_DATA_BYTES = 64 * 1024
+LONGEST_NAME = 64
+MOST_MISSING = 2**31 - 1
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Superseded(Exception):
+    """Someone else keeps this node's events: another connection of it, or another panel on the same database."""
+
+
+async def claim(taking: Taking, events: Sequence[Told]) -> list[Told]:
+    """Those that are new, in order; from here on the numbers up to the last are taken, if the transaction commits.
+
+    Raises:
+        Superseded: the node's journal is not the one that this connection began with.
+    """
+    presence = taking.presence
+    new = _after(presence.acked_seq, events)
+    if new and not await _advance(taking, _seq(new[-1])):
+        await _look_again(taking)
+        new = _after(presence.acked_seq, events)
+        if new and not await _advance(taking, _seq(new[-1])):
+            raise Superseded(presence.node_id)
+    taking.acked_seq = _seq(new[-1]) if new else presence.acked_seq
+    return new
+
+
+def _after(seq: int, events: Sequence[Told]) -> list[Told]:
+    new = []
+    for event in events:
+        if _seq(event) > seq:
+            if _seq(event) != seq + event.missing + 1:
+                log.warning("events_skipped", after=seq, seq=event.seq, missing=event.missing)
+            seq = _seq(event)
+            new.append(event)
+    return new
+
+
+async def _advance(taking: Taking, seq: int) -> bool:
+    presence = taking.presence
+    result: CursorResult[Any] = await taking.session.execute(  # type: ignore[assignment]  # an UPDATE has a row count
+        update(Node)
+        .where(Node.id == presence.node_id, Node.spool_id == presence.spool_id, Node.acked_seq == presence.acked_seq)
+        .values(acked_seq=seq)
+    )
+    return result.rowcount == 1
+
+
+async def _look_again(taking: Taking) -> None:
+    """A commit whose answer was lost may have been done."""
+    presence = taking.presence
+    query = select(Node.acked_seq).where(Node.id == presence.node_id, Node.spool_id == presence.spool_id)
+    acked_seq = await taking.session.scalar(query.with_for_update())
+    if acked_seq is None:
+        raise Superseded(presence.node_id)
+    presence.acked_seq = acked_seq
+
+
+async def keep(taking: Taking, events: Sequence[Told]) -> None:
+    """Writes them down, whatever they are about; another node's server is not named, so that its history has no part in it."""
+    if events:
+        await taking.session.execute(insert(Event), [_row(taking, event) for event in events])
+
+
+def _row(taking: Taking, event: Told) -> dict[str, Any]:
+    presence = taking.presence
+    server_id: str | None = getattr(event.content, "server_id", None)
+    return {
+        "node_id": presence.node_id,
+        "spool_id": presence.spool_id,
+        "seq": event.seq,
+        "missing": min(event.missing, MOST_MISSING),
+        "server_id": None if server_id is None or taking.is_anothers(server_id) else _name(server_id),
+        "kind": _name(event.kind),
+        "data": _data(event.raw),
+        "happened_at": axes.past(event.at, taking.now),
+        "received_at": taking.now,
+    }
+
+
+def _name(text: str) -> str:
+    return text.replace("\x00", "")[:LONGEST_NAME]
+
+
+def _data(raw: dict[str, Any]) -> dict[str, Any]:
+    size = len(to_json(raw))
+    return raw if size <= LARGEST_DATA_BYTES else {"tooLarge": size}
+
+
+async def apply(taking: Taking, event: Told) -> None:
+    """What is older than the snapshot is history, and leaves the servers as they are; but an operation's end is its end."""
+    match event.content:
+        case CommandCompleted() as completed:
+            await completions.apply(taking, completed)
+        case StatusChanged() as change if not _is_history(taking, event):
+            if (server := taking.server(change.server_id)) is not None:
+                axes.take_change(server, change, event.at, taking.now)
+        case ServerCrashed() as crash if not _is_history(taking, event):
+            if (server := taking.server(crash.server_id)) is not None:
+                axes.take_crash(server, crash, taking.now)
+        case _:
+            return
+
+
+def _is_history(taking: Taking, event: Told) -> bool:
+    return _seq(event) <= taking.presence.snapshot_seq
+
+
+def _seq(event: Told) -> int:
+    """Raises: ValueError, for what is not durable."""
+    if event.seq is None:
+        raise ValueError(f"{event.kind} is no durable event")
+    return event.seq

@@ -1,0 +1,200 @@
+"""What both programs are told, and from where: the environment first, then a TOML file, then defaults. Also what may be told anew while they run."""
+
+import asyncio
+import os
+import signal
+import tomllib
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import structlog
+from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from ctrl_alt_play import logs
+from ctrl_alt_play.errors import StartupError
+from ctrl_alt_play.logs import LogFormat, LogLevel, LogSettings
+from ctrl_alt_play.paths import data_folder
+from ctrl_alt_play.supervision import Supervisor
+
+LOG_SETTINGS = frozenset({"log_level", "log_format", "log_file", "log_file_max_bytes", "log_files_kept"})
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Settings(BaseSettings):
+    """Each is known by its name in capitals in the environment, and by its name in the TOML file."""
+
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, hide_input_in_errors=True, frozen=True)
+
+    file_variable: ClassVar[str]
+    default_file: ClassVar[Path]
+
+    config_file: Path | None = None
+    data: Path = Field(
+        default_factory=data_folder,
+        validation_alias=AliasChoices("CTRL_ALT_PLAY_DATA", "ctrl_alt_play_data", "data_folder"),
+    )
+    log_level: LogLevel = "info"
+    log_format: LogFormat = "console"
+    log_file: Path | None = None
+    log_file_max_bytes: int = Field(default=LogSettings.max_bytes, ge=0)
+    log_files_kept: int = Field(default=LogSettings.files_kept, ge=1, le=1000)
+    _given: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def read(cls, config_file: Path | None = None, **given: Any) -> Self:
+        """The settings of this process. What is `given` wins over the environment.
+
+        Raises:
+            StartupError: one sentence, naming everything that is wrong; never a secret's value.
+        """
+        file = cls._file(config_file)
+        if file is not None:
+            cls._check_names(file)
+        try:
+            settings = cls(config_file=file, **given)
+        except ValidationError as error:
+            raise StartupError(f"Wrong settings: {_sentence(error)}.") from error
+        except (OSError, ValueError) as error:
+            raise StartupError(f"The settings file {file} cannot be read: {error}.") from error
+        settings._given = {"config_file": config_file, **given}
+        return settings
+
+    def read_again(self) -> Self:
+        """As they would be if the program started now.
+
+        Raises:
+            StartupError: as `read`.
+        """
+        return type(self).read(**self._given)
+
+    @property
+    def log(self) -> LogSettings:
+        return LogSettings(self.log_level, self.log_format, self.log_file, self.log_file_max_bytes, self.log_files_kept)
+
+    def secrets(self) -> list[str]:
+        """What must not be seen in a log."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+
+    @field_validator("data")
+    @classmethod
+    def _whole_path(cls, value: Path) -> Path:
+        """Docker mounts only absolute paths."""
+        return value.expanduser().absolute()
+
+    @field_validator("log_file", mode="before")
+    @classmethod
+    def _nothing_is_no_file(cls, value: Any) -> Any:
+        return value or None
+
+    @field_validator("log_file")
+    @classmethod
+    def _whole_log_path(cls, value: Path | None) -> Path | None:
+        return value and value.expanduser().absolute()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - Pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = init_settings.init_kwargs.get("config_file") if isinstance(init_settings, InitSettingsSource) else None
+        if file is None:
+            return init_settings, env_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+    @classmethod
+    def _file(cls, told: Path | None) -> Path | None:
+        if told is not None:
+            return told
+        if named := os.environ.get(cls.file_variable):
+            return Path(named)
+        return cls.default_file if os.path.lexists(cls.default_file) else None
+
+    @classmethod
+    def _check_names(cls, file: Path) -> None:
+        known = {*cls.model_fields, "ctrl_alt_play_data", "data_folder"} - {"config_file", "data"}
+        try:
+            unknown = set(tomllib.loads(file.read_text())) - known
+        except (OSError, ValueError) as error:
+            raise StartupError(f"The settings file {file} cannot be read: {error}.") from error
+        if unknown:
+            raise StartupError(
+                f"The settings file {file} holds {', '.join(sorted(unknown))}, which is no setting; settings are {', '.join(sorted(known))}."
+            )
+
+
+Kind = TypeVar("Kind", bound=Settings)
+
+
+class LiveSettings(Generic[Kind]):
+    """The settings in force. Those of the log can always be changed; others by whoever asks to be told of them."""
+
+    def __init__(self, settings: Kind) -> None:
+        self.current = settings
+        self._told: list[tuple[Collection[str], Callable[[Kind], None]]] = []
+
+    def tell(self, names: Collection[str], change: Callable[[Kind], None]) -> None:
+        """`change` is called with the new settings when one of these has another value."""
+        self._told.append((names, change))
+
+    def reload(self) -> None:
+        """Reads them again. Where that fails everything stays as it was, and the log says why. The log's file is opened anew in any case."""
+        try:
+            new = self.current.read_again()
+        except StartupError as error:
+            self._apply_to_log(self.current)
+            log.error("settings_not_reloaded", reason=str(error))  # noqa: TRY400 - the sentence says it
+            return
+        fields = set(type(new).model_fields) - {"config_file"}
+        changed = {name for name in fields if getattr(new, name) != getattr(self.current, name)}
+        safe = changed & LOG_SETTINGS.union(*(names for names, _ in self._told))
+        self.current = self.current.model_copy(update={name: getattr(new, name) for name in safe})
+        self._apply_to_log(self.current)
+        for names, change in self._told:
+            if safe.intersection(names):
+                self._apply(change)
+        log.info("settings_reloaded", changed=_as_told(safe))
+        if changed - safe:
+            log.warning("settings_need_restart", settings=_as_told(changed - safe))
+
+    def reload_on_hangup(self, supervisor: Supervisor) -> None:
+        """From now on SIGHUP reloads, for as long as this event loop lives."""
+
+        def reload() -> None:
+            with supervisor.reloading():
+                self.reload()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+
+    def _apply_to_log(self, settings: Kind) -> None:
+        logs.configure(settings.log, settings.secrets())
+
+    def _apply(self, change: Callable[[Kind], None]) -> None:
+        try:
+            change(self.current)
+        except Exception:
+            log.exception("settings_not_applied")
+
+
+def _as_told(names: Collection[str]) -> list[str]:
+    return sorted("CTRL_ALT_PLAY_DATA" if name == "data" else name.upper() for name in names)
+
+
+def _sentence(error: ValidationError) -> str:
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(
+        ": ".join([*(str(part).upper() for part in problem["loc"]), problem["msg"].removeprefix("Value error, ")])
+        for problem in problems
+    )

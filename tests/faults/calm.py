@@ -1,0 +1,141 @@
+"""The calm after a round: waits until everything has settled, judges how long that took, and notes what there is then."""
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from tests.fakes.until import until
+from tests.faults import records
+from tests.faults.game import Diary, read_diary
+from tests.faults.violations import Violation
+from tests.faults.world import World
+
+CONNECTED_WITHIN_S = 75.0
+"""The longest pause between two attempts, and the attempt."""
+ENDED_WITHIN_S = 25.0
+TRUE_WITHIN_S = 5.0
+GIVE_UP_S = 60.0
+LOOK_EVERY_S = 0.2
+DOWN = {"OFFLINE", "CRASHED", "INSTALL_FAILED"}
+
+
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """The panel's word on each server, Docker's, and the games' own; and how much the panel had written down by then."""
+
+    servers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    containers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    diaries: dict[str, Diary] = field(default_factory=dict)
+    operations: dict[str, records.Operation] = field(default_factory=dict)
+    last_row: int = 0
+    took_s: float = 0.0
+
+    def process(self, server_id: str) -> tuple[int, str]:
+        """What tells one life of a game from another."""
+        state = self.containers[server_id]["State"]
+        return state["Pid"], state["StartedAt"]
+
+    def is_running(self, server_id: str) -> bool:
+        return is_running(self.containers.get(server_id))
+
+
+class Settling:
+    """Looks again and again. What was wrong for too long is a violation, once."""
+
+    def __init__(self, world: World) -> None:
+        self.violations: list[Violation] = []
+        self._world = world
+        self._wrong_since: dict[tuple[str, str], float] = {}
+        self._servers: dict[str, dict[str, Any]] = {}
+        self._containers: dict[str, dict[str, Any]] = {}
+
+    async def wait(self) -> Calm:
+        began = time.monotonic()
+        try:
+            await self._world.wait_until_connected(CONNECTED_WITHIN_S)
+        except AssertionError:
+            self._add("the node comes back", "node", f"online within {CONNECTED_WITHIN_S:g} s", "it is away")
+        with suppress(AssertionError):
+            await until(self._is_settled, GIVE_UP_S, pause_s=LOOK_EVERY_S)
+        operations = await asyncio.to_thread(records.operations, self._world.panel.database)
+        events = await asyncio.to_thread(records.events, self._world.panel.database)
+        diaries = {folder.name: read_diary(folder) for folder in self._world.games.iterdir()}
+        last_row = events[-1].row if events else 0
+        took_s = time.monotonic() - began
+        return Calm(self._servers, self._containers, diaries, operations, last_row, took_s)
+
+    async def _is_settled(self) -> bool:
+        servers = await self._list_servers()
+        try:
+            containers = await self._world.engine.containers()
+        except httpx.HTTPError:
+            containers = None
+        if servers is None or containers is None:
+            return self._note({("everything answers again", "panel and engine"): ("answers", "none")}, TRUE_WITHIN_S)
+        self._servers, self._containers = servers, containers
+        operations = await asyncio.to_thread(records.operations, self._world.panel.database)
+        going_on = {each.server_id for each in operations.values() if not each.has_ended}
+        open_ = {
+            ("an operation ends", f"{each.kind} {each.id} of {each.server_id}"): ("its end", each.state)
+            for each in operations.values()
+            if not each.has_ended
+        }
+        wrong = {
+            ("a state is true", server_id): (str(_state(containers.get(server_id))), described(view))
+            for server_id, view in servers.items()
+            if server_id not in going_on and not is_true(view, containers.get(server_id))
+        }
+        have_ended = self._note(open_, ENDED_WITHIN_S)
+        return self._note(wrong, TRUE_WITHIN_S, "a state is true") and have_ended
+
+    def _note(self, wrong: dict[tuple[str, str], tuple[str, str]], allowed_s: float, rule: str | None = None) -> bool:
+        """Whether nothing is wrong."""
+        now = time.monotonic()
+        rules = {rule} if rule else {key[0] for key in wrong}
+        for key in [key for key in self._wrong_since if key[0] in rules and key not in wrong]:
+            del self._wrong_since[key]
+        for key, (expected, found) in wrong.items():
+            since = self._wrong_since.setdefault(key, now)
+            if 0 < allowed_s < now - since:
+                self._wrong_since[key] = float("inf")
+                self._add(f"{key[0]} within {allowed_s:g} s", key[1], expected, found)
+        return not wrong
+
+    def _add(self, rule: str, subject: str, expected: str, found: str) -> None:
+        self.violations.append(Violation(rule, subject, expected, found))
+
+    async def _list_servers(self) -> dict[str, dict[str, Any]] | None:
+        servers: dict[str, dict[str, Any]] = {}
+        cursor: str | None = None
+        while True:
+            page = await self._world.api.get("/api/servers", limit=100, **({"cursor": cursor} if cursor else {}))
+            if page is None:
+                return None
+            servers |= {each["id"]: each for each in page["items"]}
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return servers
+
+
+def is_true(view: dict[str, Any], container: dict[str, Any] | None) -> bool:
+    """Whether what the panel says is what Docker says, and what is wanted is so."""
+    if is_running(container):
+        return view["status"] == "RUNNING" and view["desired"] == "on"
+    return view["status"] in DOWN and view["desired"] == "off"
+
+
+def is_running(container: dict[str, Any] | None) -> bool:
+    return container is not None and bool(container["State"]["Running"])
+
+
+def described(view: dict[str, Any]) -> str:
+    return (
+        f"{view['status']}, observed {view['observed']}, desired {view['desired']}, {view['last_error'] or 'no error'}"
+    )
+
+
+def _state(container: dict[str, Any] | None) -> str:
+    return "no container" if container is None else f"{container['State']['Status']} ({container['State']['ExitCode']})"

@@ -1,0 +1,213 @@
+"""What was asked, held against what was done: nothing lost, nothing twice, nothing that nobody asked for."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.faults.calm import Calm
+from tests.faults.game import Diary
+from tests.faults.plan import Kind
+from tests.faults.records import Event, Operation
+from tests.faults.violations import Violation
+from tests.faults.walk import Asked
+
+UNSURE = {"TIMEOUT", "INTERRUPTED", "DOCKER_UNAVAILABLE"}
+"""Failures that say themselves that the effect may have come about."""
+READ_WITHIN_S = 2.0
+STARTS = {Kind.START, Kind.RESTART}
+ENDS = {Kind.STOP, Kind.RESTART, Kind.KILL, Kind.DELETE, Kind.CRASH, Kind.LEAVE}
+DESIRED = {Kind.START: "on", Kind.RESTART: "on", Kind.STOP: "off", Kind.KILL: "off", Kind.CREATE: "off"}
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """One round: the calm before it and the calm after it, what was asked between, and what the panel was told."""
+
+    before: Calm
+    after: Calm
+    asked: Sequence[Asked]
+    events: Sequence[Event]
+    killed_games: Counter[str]
+    bystanders: set[str]
+    was_engine_killed: bool
+    power_losses: int
+    tells_durably: bool
+
+    def check(self) -> list[Violation]:
+        violations = [*self._answers(), *self._nobody_asked(), *self._existence()]
+        for server_id in self.after.servers:
+            violations += [*self._lines(server_id), *self._starts(server_id)]
+            violations += [*self._word(server_id), *self._unharmed(server_id)]
+            if self.tells_durably:
+                violations += [*self._wanted(server_id), *self._crashes(server_id)]
+        return violations
+
+    def _answers(self) -> list[Violation]:
+        return [
+            Violation("every order is answered", f"{asked.kind} of {asked.server_id}", "an answer", f"{asked.answer}")
+            for asked in self.asked
+            if asked.answer.status in {0, 500}
+        ]
+
+    def _nobody_asked(self) -> list[Violation]:
+        """An order that was repeated under its name makes one operation."""
+        known = {asked.operation_id for asked in self.asked}
+        return [
+            Violation("nothing is done twice", f"{each.kind} {each.id} of {each.server_id}", "asked for", "nobody did")
+            for each in self.after.operations.values()
+            if each.id not in self.before.operations and each.id not in known and each.created_by is not None
+        ]
+
+    def _existence(self) -> list[Violation]:
+        """Containers and servers are the same set, but for servers that never came to be, or whose deletion failed."""
+        servers = {id_ for id_, view in self.after.servers.items() if view["status"] != "INSTALL_FAILED"}
+        odd = [
+            (id_, "no container of a deleted server")
+            for id_ in self.after.containers.keys() - self.after.servers.keys()
+        ]
+        odd += [
+            (id_, "a container")
+            for id_ in servers - self.after.containers.keys()
+            if not self._failed(id_, {Kind.DELETE})
+        ]
+        return [Violation("servers are what was asked for", id_, expected, "otherwise") for id_, expected in odd]
+
+    def _lines(self, server_id: str) -> list[Violation]:
+        diary = self.after.diaries.get(server_id, Diary())
+        violations = []
+        for asked in self._of(server_id, {Kind.COMMAND, Kind.CRASH, Kind.LEAVE}):
+            count, operation = diary.count(asked.order.line), self._operation(asked)
+            least, most = 0, 1
+            if operation is None or (operation.state == "failed" and operation.code not in UNSURE):
+                most = 0
+            elif operation.state == "succeeded" and not self._may_be_unread(asked):
+                least = 1
+            if not least <= count <= most:
+                subject = f"{asked.order.line!r} to {server_id}, {_described(operation)}"
+                violations.append(Violation("a line is read once", subject, f"{least} to {most} times", f"{count}"))
+        return violations
+
+    def _starts(self, server_id: str) -> list[Violation]:
+        """Starts that the game noted: one for each that succeeded, none for those refused, and one more for each crash and each loss of power."""
+        count = len(self._new_starts(server_id))
+        orders = [self._operation(asked) for asked in self._of(server_id, STARTS)]
+        succeeded = sum(operation is not None and operation.state == "succeeded" for operation in orders)
+        failed = sum(operation is not None and operation.state == "failed" for operation in orders)
+        crashes = len(self._told_crashes(server_id))
+        least, most = max(0, succeeded - crashes), succeeded + failed + crashes + self.power_losses
+        if least <= count <= most:
+            return []
+        subject = f"{server_id}: {', '.join(map(_described, orders)) or 'no start asked for'}; {crashes} crashes"
+        return [Violation("a start is done once", subject, f"{least} to {most} starts", f"{count}")]
+
+    def _crashes(self, server_id: str) -> list[Violation]:
+        """What was told as a crash was one, and what was one was told."""
+        told = len(self._told_crashes(server_id))
+        read = self._new_lines(server_id)
+        crashed = sum(line.startswith(Kind.CRASH) for _, line in read)
+        failed = sum(
+            1 for each in self._of(server_id, STARTS) if (op := self._operation(each)) and op.state == "failed"
+        )
+        most = crashed + self.killed_games[server_id] + failed
+        least = crashed if not self._of(server_id, ENDS - {Kind.CRASH}) and not self.was_engine_killed else 0
+        if least <= told <= most:
+            return []
+        return [Violation("a crash is told when there was one", server_id, f"{least} to {most} crashes", f"{told}")]
+
+    def _wanted(self, server_id: str) -> list[Violation]:
+        """What is wanted of a server follows from what was asked of it, in the order in which the node ended it."""
+        possible = {str(self.before.servers.get(server_id, {}).get("desired", "off"))}
+        order = {event.data["commandId"]: event.seq for event in self.events if event.kind == "command_completed"}
+        asked = [each for each in self._of(server_id, set(DESIRED) | {Kind.LEAVE}) if each.operation_id in order]
+        for each in sorted(asked, key=lambda each: order[each.operation_id or ""]):
+            operation = self._operation(each)
+            if each.kind is Kind.LEAVE:
+                possible.add("off")
+            elif operation is not None and operation.state == "succeeded":
+                possible = {DESIRED[each.kind]}
+            else:
+                possible.add(DESIRED[each.kind])
+        for each in self._of(server_id, set(DESIRED)):
+            operation = self._operation(each)
+            if each.operation_id not in order and operation is not None and operation.code in UNSURE:
+                possible.add(DESIRED[each.kind])
+        found = str(self.after.servers[server_id]["desired"])
+        if found in possible:
+            return []
+        asked_for = ", ".join(
+            f"{each.kind} {_described(self._operation(each))}" for each in self._of(server_id, set(DESIRED))
+        )
+        return [Violation("what is wanted was asked for", f"{server_id}: {asked_for}", " or ".join(possible), found)]
+
+    def _word(self, server_id: str) -> list[Violation]:
+        """A change is kept by the panel as it was asked for last, and a start after it takes it up."""
+        changes = [each for each in self._of(server_id, {Kind.CREATE, Kind.CHANGE}) if each.answer.is_accepted]
+        word = self.after.servers[server_id]["environment"].get("WORD")
+        violations = []
+        if changes:
+            last = max(changes, key=lambda each: each.sent_at)
+            possible = {each.order.word for each in changes if each.answered_at >= last.sent_at}
+            if word not in possible:
+                expected = " or ".join(possible)
+                violations.append(Violation("a change is kept", server_id, expected, str(word)))
+        elif wrong := {started for _, started in self._new_starts(server_id)} - {word}:
+            violations.append(Violation("a start takes up the change", server_id, str(word), ", ".join(wrong)))
+        return violations
+
+    def _unharmed(self, server_id: str) -> list[Violation]:
+        """A game that ran, and that nobody asked to end, goes on as the same process."""
+        if not self.before.is_running(server_id) or self.killed_games[server_id] or self.power_losses:
+            return []
+        if self._of(server_id, ENDS) and server_id not in self.bystanders:
+            return []
+        expected = self.before.process(server_id)
+        found = self.after.process(server_id) if self.after.is_running(server_id) else "it does not run"
+        if found == expected:
+            return []
+        return [Violation("no game is harmed", server_id, f"{expected}", f"{found}")]
+
+    def _may_be_unread(self, asked: Asked) -> bool:
+        """Whether the game may have ended with the line in its input, or the engine with the line in its hands."""
+        if self.was_engine_killed or self.killed_games[asked.server_id or ""]:
+            return True
+        return any(
+            other.answered_at > asked.sent_at - READ_WITHIN_S
+            for other in self._of(asked.server_id or "", ENDS)
+            if other is not asked
+        )
+
+    def _of(self, server_id: str, kinds: set[Kind]) -> list[Asked]:
+        return [asked for asked in self._by_server().get(server_id, []) if asked.kind in kinds]
+
+    def _by_server(self) -> dict[str, list[Asked]]:
+        grouped: dict[str, list[Asked]] = defaultdict(list)
+        for asked in self.asked:
+            if asked.server_id is not None:
+                grouped[asked.server_id].append(asked)
+        return grouped
+
+    def _operation(self, asked: Asked) -> Operation | None:
+        return self.after.operations.get(asked.operation_id or "")
+
+    def _failed(self, server_id: str, kinds: set[Kind]) -> bool:
+        return any(
+            operation is not None and operation.state == "failed"
+            for operation in map(self._operation, self._of(server_id, kinds))
+        )
+
+    def _told_crashes(self, server_id: str) -> list[Event]:
+        return [event for event in self.events if event.kind == "server_crashed" and event.server_id == server_id]
+
+    def _new_starts(self, server_id: str) -> tuple[tuple[str, str], ...]:
+        known = len(self.before.diaries.get(server_id, Diary()).starts)
+        return self.after.diaries.get(server_id, Diary()).starts[known:]
+
+    def _new_lines(self, server_id: str) -> tuple[tuple[str, str], ...]:
+        known = len(self.before.diaries.get(server_id, Diary()).lines)
+        return self.after.diaries.get(server_id, Diary()).lines[known:]
+
+
+def _described(operation: Operation | None) -> str:
+    if operation is None:
+        return "refused"
+    return f"{operation.kind} {operation.state}{f' ({operation.code})' if operation.code else ''}"

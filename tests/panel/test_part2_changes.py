@@ -1,0 +1,214 @@
+"""Revisions, holds, orphans, and what is called off: what the panel wants, brought to a node that may be away."""
+
+import pytest
+from tests.fakes.part2_agent import Part2Agent
+from tests.panel.support import SPECIFICATION, PanelUnderTest, Person, until
+from tests.panel.test_part2_operations import actor, orders, state
+
+from ctrl_alt_play.panel.errors import Conflict, NodeRefused, NotFound
+from ctrl_alt_play.panel.models import Node, Operation, Server
+from ctrl_alt_play.panel.servers.dispatch import KEPT
+from ctrl_alt_play.panel.servers.schemas import ServerChange
+from ctrl_alt_play.protocol.specification import Hold
+
+
+def changed(**fields: object) -> ServerChange:
+    return ServerChange.model_validate(fields)
+
+
+async def revisions(panel: PanelUnderTest, server_id: str) -> tuple[int, int | None]:
+    async with panel.app.state.database.reading() as session:
+        server = await session.get(Server, server_id)
+    assert server is not None
+    return server.revision, server.node_revision
+
+
+async def test_a_change_is_a_new_revision_that_the_node_takes_over(panel: PanelUnderTest, admin: Person) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    server_id = await panel.server(agent)
+    assert await revisions(panel, server_id) == (1, 1)
+    operation = await orders(panel).update(actor(admin), server_id, changed(startup="./quake +set"))
+    ended = await admin.operation({"id": operation.id})
+    assert (ended["state"], ended["result"]) == ("succeeded", {"revision": 2})
+    (command,) = agent.commands("update_server")
+    assert (command["payload"]["revision"], command["payload"]["startup"]) == (2, "./quake +set")
+    assert await revisions(panel, server_id) == (2, 2)
+    assert (await admin.get(f"/api/servers/{server_id}"))["startup"] == "./quake +set"
+
+
+async def test_what_is_the_same_is_no_new_revision(panel: PanelUnderTest, admin: Person) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    server_id = await panel.server(agent)
+    await orders(panel).update(actor(admin), server_id, changed(startup=SPECIFICATION["startup"]))
+    assert (await revisions(panel, server_id))[0] == 1
+
+
+async def test_a_change_for_a_node_that_is_away_is_kept_and_taken_over_when_it_is_back(
+    panel: PanelUnderTest, admin: Person
+) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    server_id = await panel.server(agent)
+    await agent.go()
+    await panel.sees_node(agent, online=False)
+    operation = await orders(panel).update(actor(admin), server_id, changed(startup="./new"))
+    assert (operation.state, operation.message) == ("succeeded", KEPT)
+    await orders(panel).hold(actor(admin), server_id, Hold.SUSPENDED)
+    assert await revisions(panel, server_id) == (3, 1)
+    await panel.connected(agent)
+    (command,) = await until(lambda: agent.commands("update_server"))
+    assert (command["payload"]["revision"], command["payload"]["hold"]) == (3, "suspended")
+
+    async def taken_over() -> bool:
+        return await revisions(panel, server_id) == (3, 3)
+
+    await until(taken_over)
+    history = (await admin.get(f"/api/servers/{server_id}/operations"))["items"]
+    assert [(one["kind"], one["created_by"]) for one in history][:2] == [("update", None), ("update", admin.id)]
+
+
+async def test_a_hold_is_told_to_the_node_and_forbids_a_start(panel: PanelUnderTest, admin: Person) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    server_id = await panel.server(agent)
+    await orders(panel).hold(actor(admin), server_id, Hold.MAINTENANCE)
+    assert agent.commands("update_server")[0]["payload"]["hold"] == "maintenance"
+    await admin.post(f"/api/servers/{server_id}/start", status=409)
+    await orders(panel).hold(actor(admin), server_id, Hold.NONE)
+    await admin.done(f"/api/servers/{server_id}/start")
+    assert (await revisions(panel, server_id))[0] == 3
+
+
+async def test_an_agent_of_part_1_is_not_asked_what_it_cannot_know(panel: PanelUnderTest, admin: Person) -> None:
+    agent = await panel.connected(await panel.agent(unfinished={"start_server"}))
+    server_id = await panel.server(agent)
+    with pytest.raises(Conflict) as refused:
+        await orders(panel).update(actor(admin), server_id, changed(startup="./new"))
+    assert refused.value.code == "AGENT_TOO_OLD"
+    with pytest.raises(Conflict):
+        await orders(panel).hold(actor(admin), server_id, Hold.SUSPENDED)
+    started = await admin.post(f"/api/servers/{server_id}/start")
+    with pytest.raises(NodeRefused) as refusal:
+        await orders(panel).cancel(actor(admin), started["id"])
+    assert refusal.value.code == "UNKNOWN_ACTION"
+    assert not agent.commands("cancel") + agent.commands("update_server")
+
+
+async def test_a_port_of_another_server_is_refused_and_nothing_is_changed(panel: PanelUnderTest, admin: Person) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    port = {"internal": 1, "external": 27999, "protocol": "udp"}
+    await panel.server(agent, ports=[port])
+    server_id = await panel.server(agent)
+    with pytest.raises(Conflict):
+        await orders(panel).update(actor(admin), server_id, changed(ports=[port]))
+    assert await revisions(panel, server_id) == (1, 1)
+
+
+async def test_a_server_that_its_node_forgot_but_holds_is_adopted_again(panel: PanelUnderTest, admin: Person) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    server_id = await panel.server(agent)
+    await agent.go()
+    agent.servers.clear()
+    agent.spool_id, agent.seq, agent.spool = "a new journal", 0, []
+    agent.orphans.append({"serverId": server_id, "containerId": "4cd1", "state": "running"})
+    await panel.connected(agent)
+    (command,) = await until(lambda: agent.commands("adopt_server"))
+    assert command["payload"]["specification"]["image"] == SPECIFICATION["image"]
+    await admin.sees(server_id, "RUNNING")
+
+    async def known_to_both() -> bool:
+        async with panel.app.state.database.reading() as session:
+            node = await session.get(Node, agent.node_id)
+        return node is not None and not node.orphans and await revisions(panel, server_id) == (1, 1)
+
+    await until(known_to_both)
+
+
+def orphan(**more: object) -> dict[str, object]:
+    specification = {"image": "example.org/other:1", "revision": 4, "ports": [{"internal": 1, "external": 2000}]}
+    told = {"serverId": "their-own", "containerId": "4cd1", "state": "running", "isAdoptable": True}
+    return {**told, "specification": specification, **more}
+
+
+async def with_orphan(panel: PanelUnderTest, **more: object) -> Part2Agent:
+    agent = await panel.connected(await panel.part2_agent(orphans=[orphan(**more)]))
+
+    async def told() -> bool:
+        async with panel.app.state.database.reading() as session:
+            node = await session.get(Node, agent.node_id)
+        return bool(node and node.orphans)
+
+    await until(told)
+    return agent
+
+
+async def test_an_orphan_that_nobody_knew_becomes_a_server(panel: PanelUnderTest, admin: Person, owner: Person) -> None:
+    agent = await with_orphan(panel)
+    operation = await orders(panel).adopt(actor(admin), agent.node_id, "their-own", "Found", owner.id)
+    assert (await admin.operation({"id": operation.id}))["state"] == "succeeded"
+    server = await admin.get("/api/servers/their-own")
+    assert (server["name"], server["owner_id"], server["image"]) == ("Found", owner.id, "example.org/other:1")
+    assert (server["status"], server["desired"]) == ("RUNNING", "on")
+    assert await revisions(panel, "their-own") == (4, 4)
+    await admin.done("/api/servers/their-own/stop")
+    with pytest.raises(NotFound):
+        await orders(panel).adopt(actor(admin), agent.node_id, "their-own", "Again", None)
+    await admin.operation(await admin.delete("/api/servers/their-own", 202))
+
+
+async def test_an_adoption_that_fails_leaves_no_server(panel: PanelUnderTest, admin: Person) -> None:
+    agent = await with_orphan(panel)
+    agent.unfinished.add("adopt_server")
+    operation = await orders(panel).adopt(actor(admin), agent.node_id, "their-own", "Found", None)
+    await agent.end(agent.commands("adopt_server")[0], ("DOCKER_ERROR", "It is gone."))
+    assert (await admin.operation({"id": operation.id}))["code"] == "DOCKER_ERROR"
+    await admin.get("/api/servers/their-own", 404)
+
+
+async def test_an_orphan_that_does_not_tell_what_it_is_made_of_cannot_be_adopted(
+    panel: PanelUnderTest, admin: Person
+) -> None:
+    agent = await with_orphan(panel, isAdoptable=False)
+    with pytest.raises(Conflict):
+        await orders(panel).adopt(actor(admin), agent.node_id, "their-own", "Found", None)
+
+
+async def test_what_goes_on_can_be_called_off(panel: PanelUnderTest, admin: Person) -> None:
+    agent = await panel.connected(await panel.part2_agent(unfinished={"start_server"}))
+    server_id = await panel.server(agent)
+    started = await admin.post(f"/api/servers/{server_id}/start")
+    await orders(panel).cancel(actor(admin), started["id"])
+    (cancel,) = agent.commands("cancel")
+    assert cancel["payload"] == {"commandId": started["id"]}
+    assert cancel["id"] != started["id"]
+    await agent.end(agent.commands("start_server")[0], ("CANCELLED", "It was called off."))
+    assert (await admin.operation(started))["code"] == "CANCELLED"
+    with pytest.raises(Conflict):
+        await orders(panel).cancel(actor(admin), started["id"])
+
+
+async def test_what_cannot_be_called_off_any_more_goes_on(panel: PanelUnderTest, admin: Person) -> None:
+    agent = await panel.connected(await panel.part2_agent(unfinished={"start_server"}))
+    agent.refusals["cancel"] = ("INVALID_STATE", "It has ended.")
+    server_id = await panel.server(agent)
+    started = await admin.post(f"/api/servers/{server_id}/start")
+    with pytest.raises(NodeRefused) as refused:
+        await orders(panel).cancel(actor(admin), started["id"])
+    assert refused.value.code == "INVALID_STATE"
+    assert await state(admin, started) == ("running", None)
+    await agent.go()
+    await panel.sees_node(agent, online=False)
+    with pytest.raises(NodeRefused) as refused:
+        await orders(panel).cancel(actor(admin), started["id"])
+    assert refused.value.code == "AGENT_OFFLINE"
+
+
+async def test_what_the_node_never_had_is_called_off_by_the_panel(panel: PanelUnderTest, admin: Person) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    agent.refusals["cancel"] = ("INVALID_STATE", "There is no such command.")
+    server_id = await panel.server(agent)
+    started = await admin.done(f"/api/servers/{server_id}/start")
+    async with panel.app.state.database.writing() as session:
+        operation = await session.get(Operation, started["id"])
+        assert operation is not None
+        operation.state, operation.finished_at = "queued", None
+    cancelled = await orders(panel).cancel(actor(admin), started["id"])
+    assert (cancelled.state, cancelled.code) == ("failed", "CANCELLED")

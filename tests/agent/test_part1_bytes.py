@@ -221,6 +221,7 @@ async def stage(tmp_path: Path, clock: HeldClock, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(main, "DockerEngine", lambda *_: engine)
     monkeypatch.setattr(link, "FIRST_DELAY_S", 0.01)
     monkeypatch.setattr(link, "LONGEST_DELAY_S", 0.05)
+    monkeypatch.setattr(link, "WELCOME_WAIT_S", 0.05, raising=False)  # what was recorded knew of no waiting
     async with serve(panel.handle, "127.0.0.1", 0, process_request=panel.admit, compression=None) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         stage = AgentOnStage(tmp_path, panel, f"ws://127.0.0.1:{port}", engine, clock)
@@ -241,6 +242,10 @@ async def test_an_agent_dials_as_ever(stage: AgentOnStage) -> None:
     assert request.headers["X-Node-Id"] == "node-1"
     ours = {name for name, _ in request.headers.raw_items() if not name.lower().startswith(("sec-websocket", "accept"))}
     assert ours == {"Host", "Authorization", "X-Node-Id", "User-Agent", "Upgrade", "Connection"}
+
+
+def test_a_panel_that_says_nothing_is_waited_for_no_longer_than_a_second() -> None:
+    assert link.WELCOME_WAIT_S <= 1
 
 
 async def test_a_heart_beats_as_ever(stage: AgentOnStage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,7 +135,7 @@ def check_truth(home: Household) -> None:
         assert (server.state is ServerState.RUNNING) == server.life.is_wanted
         states = [word for word in home.teller.words(server.id) if word in set(ServerState)]
         assert states[-1:] == [server.state]
-    assert set(home.engine.boxes) <= set(home.fleet.servers) | set(home.fleet.strangers)
+    assert set(home.engine.boxes) <= set(home.fleet.servers) | set(home.fleet.orphans)
 
 
 async def check_story(home: Household, accepted: list[str]) -> None:

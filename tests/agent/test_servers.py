@@ -472,12 +472,12 @@ async def test_a_stale_look_is_not_believed(home: Household) -> None:
 async def test_a_strange_container_is_reported_and_left_alone(home: Household) -> None:
     await home.do(CREATE)
     box = home.engine.boxes["one"]
-    home.engine.boxes["stranger"] = replace(box, plan=replace(box.plan, server_id="stranger"))
+    home.engine.boxes["orphan"] = replace(box, plan=replace(box.plan, server_id="orphan"))
     home.engine.boxes["guest"] = replace(box, plan=replace(box.plan, server_id="guest", node_id="another"))
     home.engine.go_away()
     home.engine.come_back()
-    await until(lambda: set(home.fleet.strangers) == {"stranger"})
-    assert set(home.engine.boxes) == {"one", "stranger", "guest"}
+    await until(lambda: set(home.fleet.orphans) == {"orphan"})
+    assert set(home.engine.boxes) == {"one", "orphan", "guest"}
 
 
 async def test_servers_do_not_wait_for_each_other(home: Household) -> None:

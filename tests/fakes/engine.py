@@ -207,18 +207,19 @@ class FakeEngine:
     async def ensure_image(self, image: str, on_progress: OnPull | None = None) -> None:
         await self._arrive("ensure_image", "")
         if image in self.pulls:
-            for told in self.pulls.pop(image):
+            for told in self.pulls[image]:
                 if on_progress is not None:
                     on_progress(*told)
                 await asyncio.sleep(0)
             self.images.add(image)
+            del self.pulls[image]
         if image not in self.images:
             raise Fault(ErrorCode.IMAGE_NOT_FOUND, f"The image {image} is not on this node and could not be pulled.")
 
     async def create(self, plan: Plan) -> None:
         async with self._call("create", plan.server_id):
-            box = self.boxes.get(plan.server_id)
-            if box is not None and (box.plan.node_id, fingerprint(box.plan)) == (plan.node_id, fingerprint(plan)):
+            box, wanted = self.boxes.get(plan.server_id), fingerprint(plan)
+            if box is not None and (box.plan.node_id, fingerprint(box.plan)) == (plan.node_id, wanted):
                 return
             if box is not None:
                 raise Fault(

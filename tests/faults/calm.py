@@ -17,7 +17,7 @@ CONNECTED_WITHIN_S = 75.0
 """The longest pause between two attempts, and the attempt."""
 ENDED_WITHIN_S = 25.0
 TRUE_WITHIN_S = 5.0
-GIVE_UP_S = 60.0
+GIVE_UP_S = 40.0
 LOOK_EVERY_S = 0.2
 DOWN = {"OFFLINE", "CRASHED", "INSTALL_FAILED"}
 
@@ -123,8 +123,8 @@ class Settling:
 def is_true(view: dict[str, Any], container: dict[str, Any] | None) -> bool:
     """Whether what the panel says is what Docker says, and what is wanted is so."""
     if is_running(container):
-        return view["status"] == "RUNNING" and view["desired"] == "on"
-    return view["status"] in DOWN and view["desired"] == "off"
+        return (view["status"], view["desired"]) == ("RUNNING", "on")
+    return view["status"] in DOWN and bool(view["desired"] == "off")
 
 
 def is_running(container: dict[str, Any] | None) -> bool:

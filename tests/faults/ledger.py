@@ -16,6 +16,7 @@ UNSURE = {"TIMEOUT", "INTERRUPTED", "DOCKER_UNAVAILABLE"}
 READ_WITHIN_S = 2.0
 STARTS = {Kind.START, Kind.RESTART}
 ENDS = {Kind.STOP, Kind.RESTART, Kind.KILL, Kind.DELETE, Kind.CRASH, Kind.LEAVE}
+ENDED = {"stopping", "stopped", "crashed", "deleted"}
 DESIRED = {Kind.START: "on", Kind.RESTART: "on", Kind.STOP: "off", Kind.KILL: "off", Kind.CREATE: "off"}
 
 
@@ -29,17 +30,16 @@ class Ledger:
     events: Sequence[Event]
     killed_games: Counter[str]
     bystanders: set[str]
-    was_engine_killed: bool
+    is_engine_disturbed: bool
+    """It was killed, or the agent's clock, by which we would know when, was set."""
     power_losses: int
-    tells_durably: bool
 
     def check(self) -> list[Violation]:
         violations = [*self._answers(), *self._nobody_asked(), *self._existence()]
         for server_id in self.after.servers:
             violations += [*self._lines(server_id), *self._starts(server_id)]
             violations += [*self._word(server_id), *self._unharmed(server_id)]
-            if self.tells_durably:
-                violations += [*self._wanted(server_id), *self._crashes(server_id)]
+            violations += [*self._wanted(server_id), *self._crashes(server_id)]
         return violations
 
     def _answers(self) -> list[Violation]:
@@ -109,7 +109,7 @@ class Ledger:
             1 for each in self._of(server_id, STARTS) if (op := self._operation(each)) and op.state == "failed"
         )
         most = crashed + self.killed_games[server_id] + failed
-        least = crashed if not self._of(server_id, ENDS - {Kind.CRASH}) and not self.was_engine_killed else 0
+        least = crashed if not self._of(server_id, ENDS - {Kind.CRASH}) and not self.is_engine_disturbed else 0
         if least <= told <= most:
             return []
         return [Violation("a crash is told when there was one", server_id, f"{least} to {most} crashes", f"{told}")]
@@ -167,13 +167,16 @@ class Ledger:
         return [Violation("no game is harmed", server_id, f"{expected}", f"{found}")]
 
     def _may_be_unread(self, asked: Asked) -> bool:
-        """Whether the game may have ended with the line in its input, or the engine with the line in its hands."""
-        if self.was_engine_killed or self.killed_games[asked.server_id or ""]:
+        """Whether the game ended with the line in its input, or the engine with the line in its hands."""
+        if self.is_engine_disturbed or self.killed_games[asked.server_id or ""]:
             return True
+        events = [event for event in self.events if event.server_id == asked.server_id]
+        written = [event for event in events if event.data.get("commandId") == asked.operation_id]
+        ends = [event for event in events if event.data.get("currentStatus") in ENDED]
         return any(
-            other.answered_at > asked.sent_at - READ_WITHIN_S
-            for other in self._of(asked.server_id or "", ENDS)
-            if other is not asked
+            after.seq > event.seq and (after.happened_at - event.happened_at).total_seconds() < READ_WITHIN_S
+            for event in written
+            for after in ends
         )
 
     def _of(self, server_id: str, kinds: set[Kind]) -> list[Asked]:

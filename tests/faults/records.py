@@ -4,6 +4,7 @@ import json
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class Event:
     missing: int
     server_id: str | None
     kind: str
+    happened_at: datetime
     data: dict[str, Any]
 
 
@@ -49,8 +51,9 @@ def operations(database: Path) -> dict[str, Operation]:
 
 
 def events(database: Path, after_row: int = 0) -> list[Event]:
-    query = "SELECT id, spool_id, seq, missing, server_id, kind, data FROM events WHERE id > ? ORDER BY id"
-    return [Event(*told, json.loads(data)) for *told, data in _read(database, query, after_row)]
+    query = "SELECT id, spool_id, seq, missing, server_id, kind, happened_at, data FROM events WHERE id > ? ORDER BY id"
+    rows = _read(database, query, after_row)
+    return [Event(*told, datetime.fromisoformat(at), json.loads(data)) for *told, at, data in rows]
 
 
 def acknowledged(database: Path) -> tuple[str | None, int]:
@@ -64,11 +67,6 @@ def revisions(database: Path) -> dict[str, tuple[int, int | None]]:
     return {
         id_: (ours, theirs) for id_, ours, theirs in _read(database, "SELECT id, revision, node_revision FROM servers")
     }
-
-
-def tells_durably(journal: Path) -> bool:
-    """Whether the agent is one that keeps its news until the panel has them."""
-    return bool(_read(journal, "SELECT 1 FROM sqlite_master WHERE name = 'spool'"))
 
 
 def spool(journal: Path) -> Spool:

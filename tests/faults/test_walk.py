@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.faults.plan import Fault
 from tests.faults.report import Report
 from tests.faults.run import run
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 SEED = 20261121
-OPERATIONS, FAULTS = 90, 17
+OPERATIONS, FAULTS = 72, len(Fault)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run an engine of its own")

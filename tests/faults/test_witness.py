@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ RUNNING = {"State": {"Running": True, "Pid": 7, "StartedAt": "then", "Status": "
 
 
 def told(seq: int, kind: str = "server_status_changed", missing: int = 0, **data: Any) -> Event:
-    return Event(seq, "spool", seq, missing, SERVER, kind, data)
+    return Event(seq, "spool", seq, missing, SERVER, kind, datetime(2026, 1, 1, second=seq, tzinfo=UTC), data)
 
 
 def completed(seq: int, id_: str, *, success: bool = True) -> Event:
@@ -42,7 +43,9 @@ def calm(desired: str = "on", starts: int = 1, lines: tuple[str, ...] = (), *ope
 
 
 def rules(after: Calm, *orders: Asked, events: tuple[Event, ...] = (), before: Calm | None = None) -> set[str]:
-    ledger = Ledger(before or calm(), after, orders, events, Counter(), set(), False, 0, tells_durably=True)
+    ledger = Ledger(
+        before or calm(), after, orders, events, Counter(), set(), is_engine_disturbed=False, power_losses=0
+    )
     return {violation.rule for violation in ledger.check()}
 
 
@@ -90,6 +93,13 @@ def test_a_line_lost_or_read_twice_is_found() -> None:
 def test_a_line_that_was_refused_and_read_all_the_same_is_found() -> None:
     refused = operation(1, "command", "failed", "INVALID_STATE")
     assert rules(calm("on", 1, ("say 1",), refused), asked(1, Kind.COMMAND)) == {"a line is read once"}
+
+
+def test_a_line_may_stay_unread_where_the_game_ended_at_once() -> None:
+    done, end = operation(1, "command"), told(2, currentStatus="stopping")
+    assert rules(calm("on", 1, (), done), asked(1, Kind.COMMAND), events=(completed(1, "cmd_1"), end)) == set()
+    late = replace(end, seq=9, happened_at=end.happened_at + timedelta(minutes=1))
+    assert rules(calm("on", 1, (), done), asked(1, Kind.COMMAND), events=(completed(1, "cmd_1"), late))
 
 
 def test_a_start_done_twice_is_found() -> None:

@@ -15,6 +15,7 @@ from tests.faults.world import World
 
 QUIET_WITHIN_S = 5.0
 _MAY_END_IT = {Fault.AGENT_DISK_FULL, Fault.PANEL_DISK_FULL, Fault.AGENT_LOCKED, Fault.PANEL_LOCKED}
+_DISTURBS_ENGINE = (Fault.ENGINE_KILLED, Fault.NODE_POWER_LOST, Fault.AGENT_CLOCK)
 
 
 class Witness:
@@ -30,9 +31,7 @@ class Witness:
         settling = Settling(self._world)
         calm = await settling.wait()
         violations = [*settling.violations, *self._programs(part)]
-        tells_durably = records.tells_durably(self._world.agent.database)
-        if tells_durably:
-            violations += await self._told(calm)
+        violations += await self._told(calm)
         events = await asyncio.to_thread(records.events, self._world.panel.database, self.calm.last_row)
         killed = Counter(self._walk.faults.killed_games)
         struck = Counter(blow.fault for blow in part.blows)
@@ -43,9 +42,8 @@ class Witness:
             events=events,
             killed_games=killed - self._killed,
             bystanders=self._walk.bystanders,
-            was_engine_killed=bool(struck[Fault.ENGINE_KILLED] + struck[Fault.NODE_POWER_LOST]),
+            is_engine_disturbed=any(struck[fault] for fault in _DISTURBS_ENGINE),
             power_losses=struck[Fault.NODE_POWER_LOST],
-            tells_durably=tells_durably,
         )
         violations += ledger.check()
         violations = [each for each in violations if each not in self._known]

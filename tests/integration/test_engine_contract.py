@@ -18,10 +18,12 @@ from tests.integration.agent.processes import Docker
 from ctrl_alt_play.agent.engine import container as container_body
 from ctrl_alt_play.agent.engine import docker as docker_engine
 from ctrl_alt_play.agent.engine.base import Attachment, Change, Container, ContainerState, Engine, Plan
+from ctrl_alt_play.agent.engine.container import fingerprint
 from ctrl_alt_play.agent.engine.docker import DockerEngine
+from ctrl_alt_play.agent.servers import readiness
 from ctrl_alt_play.games import GAMES
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.specification import Limits, Port, Specification
+from ctrl_alt_play.protocol.specification import Hold, Limits, Port, Probe, Readiness, Specification, StopRule
 
 OPENARENA = GAMES["openarena"]
 UID = 20777 if os.geteuid() == 0 else os.getuid()
@@ -191,7 +193,72 @@ async def test_a_running_container_is_removed_with_its_game(bench: Bench) -> Non
     assert await bench.engine.inspect(plan.server_id) is None
 
 
+async def test_a_container_tells_what_it_was_made_from_and_where_it_is_reached(bench: Bench) -> None:
+    plan = await bench.created(revision=7, readiness=Readiness(text=("AAS initialized.",)))
+    made = await bench.look(plan)
+    assert made.specification == plan.specification
+    assert (made.fingerprint, made.uid, made.image) == (fingerprint(plan), UID, OPENARENA.image)
+    assert made.image_id
+    assert (made.address, made.finished_at) == (None, None)
+    await bench.engine.start(plan.server_id)
+    running = await bench.look(plan)
+    assert running.address
+    assert running.finished_at is None
+    assert replace(running, address=None, state=made.state, pid=None, started_at=None) == made
+    before = running.started_at
+    await bench.engine.signal(plan.server_id, "SIGKILL")
+    ended = await bench.has_exited(plan)
+    assert ended.finished_at is not None
+    assert before is not None
+    assert ended.finished_at >= before
+    assert (ended.address, ended.started_at) == (None, None)
+
+
+async def test_a_container_stays_where_only_what_the_agent_goes_by_has_changed(bench: Bench) -> None:
+    plan = await bench.created()
+    made = await bench.look(plan)
+    changes = {"revision": 9, "stop": StopRule(timeout=1), "hold": Hold.MAINTENANCE, "readiness": Readiness(timeout=1)}
+    other = replace(plan, specification=plan.specification.model_copy(update=changes))
+    assert fingerprint(other) == made.fingerprint
+    await bench.engine.create(other)
+    assert await bench.look(plan) == made
+
+
 # The console
+
+
+async def test_what_a_game_wrote_is_kept(bench: Bench) -> None:
+    plan = await bench.created()
+    assert await kept(bench, plan) == ""
+    first = await started_and_up(bench, plan, times=1)
+    await bench.engine.signal(plan.server_id, "SIGKILL")
+    await bench.has_exited(plan)
+    every = await kept(bench, plan)
+    assert (await kept(bench, plan, tail=1)).splitlines() == every.splitlines()[-1:]
+    assert await kept(bench, plan, tail=0) == ""
+    again = await started_and_up(bench, plan, times=2)
+    assert (await kept(bench, plan, since_s=first)).count("AAS initialized.") == 2
+    assert (await kept(bench, plan, since_s=again)).count("AAS initialized.") == 1
+    assert await kept(bench, plan, since_s=again + 3600) == ""
+
+
+async def started_and_up(bench: Bench, plan: Plan, times: int) -> float:
+    """Starts the game, waits for its word, which it then has said so many times, and tells when it was started."""
+    await bench.engine.start(plan.server_id)
+    started_at = (await bench.look(plan)).started_at
+    assert started_at is not None
+
+    async def is_up() -> bool:
+        return (await kept(bench, plan)).count("AAS initialized.") == times
+
+    await until(is_up)
+    return started_at.timestamp()
+
+
+async def kept(bench: Bench, plan: Plan, **part: Any) -> str:
+    chunks = [chunk async for chunk in bench.engine.logs(plan.server_id, **part)]
+    assert {chunk.stream for chunk in chunks} <= {"stdout", "stderr"}
+    return b"".join(chunk.data for chunk in chunks).decode()
 
 
 async def test_a_console_attached_before_the_start_misses_nothing_and_ends_with_the_game(bench: Bench) -> None:
@@ -298,12 +365,13 @@ async def test_a_port_that_is_taken_is_a_conflict_and_free_again_later(bench: Be
     assert (await bench.look(second)).is_running
 
 
-@pytest.mark.parametrize("what", ["start", "signal", "attach"])
+@pytest.mark.parametrize("what", ["start", "signal", "attach", "logs"])
 async def test_a_container_that_is_not_there_is_not_found(bench: Bench, what: str) -> None:
     works = {
         "start": lambda: bench.engine.start("nobody"),
         "signal": lambda: bench.engine.signal("nobody", "SIGTERM"),
         "attach": lambda: bench.engine.attach("nobody"),
+        "logs": lambda: anext(aiter(bench.engine.logs("nobody"))),
     }
     assert await code_of(works[what]()) is ErrorCode.CONTAINER_NOT_FOUND
     assert await bench.engine.inspect("nobody") is None
@@ -317,6 +385,47 @@ def real(bench: Bench) -> Docker:
     if bench.docker is None:
         pytest.skip("a fake has no kernel")
     return bench.docker
+
+
+async def test_fifty_containers_are_known_in_well_under_half_a_second(bench: Bench, real: Docker) -> None:
+    plans = [bench.plan() for _ in range(50)]
+    await bench.engine.ensure_image(OPENARENA.image)
+    await asyncio.gather(*(bench.engine.create(plan) for plan in plans))
+    began = asyncio.get_running_loop().time()
+    listed = {container.server_id for container in await bench.engine.list()}
+    assert asyncio.get_running_loop().time() - began < 0.5
+    assert {plan.server_id for plan in plans} <= listed
+
+
+async def test_a_container_with_much_in_its_labels_is_still_heard_of(bench: Bench, real: Docker) -> None:
+    """Each event repeats the labels, with every special character written out."""
+    small = {f"MODE_{n}": "<" * 1000 for n in range(60)}
+    large = {f"MODE_{n}": "<" * 1000 for n in range(70)}
+    heard: set[str] = set()
+    subscribed = asyncio.Event()
+
+    async def watch() -> None:
+        async with aclosing(bench.engine.changes()) as changes:  # type: ignore[type-var]  # it is a generator
+            async for change in changes:
+                heard.add(change.server_id)
+                subscribed.set()
+
+    watching = asyncio.create_task(watch())
+    await subscribed.wait()
+    told, untold = await bench.created(environment=small), await bench.created(environment=large)
+    await until(lambda: {told.server_id, untold.server_id} <= heard)
+    assert (await bench.look(told)).specification == told.specification
+    assert (await bench.look(untold)).specification is None
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+
+
+async def test_a_game_is_reached_at_its_address(bench: Bench, real: Docker) -> None:
+    plan = await bench.running()
+    address = (await bench.look(plan)).address
+    assert address is not None
+    answers = Probe(kind="query", protocol="quake3")
+    await until(lambda: readiness.answers(answers, address, OPENARENA.port, 1.0))
 
 
 async def test_a_game_is_locked_up(bench: Bench, real: Docker) -> None:
@@ -450,6 +559,7 @@ async def test_an_engine_that_is_not_there_is_unavailable(tmp_path: Path) -> Non
         engine.inspect("x"),
         engine.start("x"),
         engine.attach("x"),
+        anext(aiter(engine.logs("x"))),
         anext(aiter(engine.changes())),
     ):
         assert await code_of(work) is ErrorCode.DOCKER_UNAVAILABLE

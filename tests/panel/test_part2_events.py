@@ -1,6 +1,7 @@
 """Durable events: each once, whatever breaks; and the snapshot, which they do not undo."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from tests.fakes.part2_agent import Part2Agent
 from tests.panel.support import PanelUnderTest, Person, until
 
 from ctrl_alt_play.panel.models import Event, Node, Server
+from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.servers.recorder import Recorder
 
 
@@ -297,3 +299,19 @@ async def test_a_new_journal_is_counted_from_the_beginning(panel: PanelUnderTest
     await acked(panel, agent)
     await admin.sees(server_id, "RUNNING")
     assert [event.seq for event in await kept(panel, agent)] == [1, 2, 1]
+
+
+async def test_events_are_forgotten_after_a_month(panel: PanelUnderTest) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    await agent.event("audit", {})
+    await acked(panel, agent)
+    clock = panel.app.state.clock
+    async with panel.app.state.database.writing() as session:
+        await operations.forget_old_events(session, clock.utc() + operations.KEPT - timedelta(hours=1))
+    assert len(await kept(panel, agent)) == 1
+    async with panel.app.state.database.writing() as session:
+        await operations.forget_old_events(session, clock.utc() + operations.KEPT + timedelta(hours=1))
+    assert not await kept(panel, agent)
+    await agent.event("audit", {})
+    await acked(panel, agent)
+    assert [event.seq for event in await kept(panel, agent)] == [2]

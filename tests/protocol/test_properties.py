@@ -1,6 +1,7 @@
 """Whatever arrives, in whatever order: no session raises, and what it sends the other side can read."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 from hypothesis import given, settings
@@ -8,10 +9,11 @@ from hypothesis import strategies as st
 from tests.fakes.clock import HeldClock
 
 from ctrl_alt_play.protocol.agent_session import AgentSession, Answers
-from ctrl_alt_play.protocol.contents import TO_AGENT, TO_PANEL, Action
+from ctrl_alt_play.protocol.contents import EVENTS, TO_AGENT, TO_PANEL, Action, ServerState
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import parse
 from ctrl_alt_play.protocol.panel_session import PanelSession
+from ctrl_alt_play.protocol.part2 import CrashCause, ProtocolRange, Welcome
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 anything = st.recursive(
@@ -19,13 +21,52 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
+ranges = st.fixed_dictionaries({}, optional=dict.fromkeys(("version", "minimum"), st.integers(-1, 9) | anything))
+times = st.datetimes().map(datetime.isoformat) | anything
+snapshots = st.fixed_dictionaries(
+    {"serverId": st.just("one") | anything, "observed": st.sampled_from(list(ServerState)) | anything},
+    optional=dict.fromkeys(("revision", "desired", "ready", "hold", "pid", "crashes", "operation"), anything)
+    | {"since": times, "restartAt": times},
+)
+part_2 = {
+    "protocol": ranges | anything,
+    "clock": times,
+    "ackedSeq": st.integers(-1, 9) | anything,
+    "heartbeatInterval": st.floats() | anything,
+    "servers": st.lists(snapshots | anything, max_size=3) | anything,
+    "orphans": st.lists(anything, max_size=2) | anything,
+    "seq": st.integers(-1, 9) | anything,
+    "commandId": st.sampled_from(["a", "b"]) | anything,
+    "action": st.sampled_from(list(Action)) | anything,
+    "currentStatus": st.sampled_from(list(ServerState)) | anything,
+    "cause": st.sampled_from(list(CrashCause)) | anything,
+    "crashedAt": times,
+} | dict.fromkeys(
+    (
+        "success",
+        "error",
+        "result",
+        "lastLines",
+        "changes",
+        "uptime",
+        "phase",
+        "percent",
+        "part",
+        "more",
+        "spoolId",
+        "code",
+    ),
+    anything,
+)
 kinds = st.sampled_from(["command", "response", "event", *TO_AGENT, *TO_PANEL]) | anything
 fields = st.fixed_dictionaries(
     {"type": kinds},
     optional={
         "id": st.sampled_from(["a", "b", ""]) | anything,
         "action": st.sampled_from(list(Action)) | anything,
-        "event": st.sampled_from(["server_status", "server_status_changed"]) | anything,
+        "event": st.sampled_from(list(EVENTS)) | anything,
+        "seq": st.integers(min_value=-1, max_value=9) | anything,
+        "missing": st.integers(min_value=-1, max_value=9) | anything,
         "serverId": st.sampled_from(["one", "two"]) | anything,
         "messageId": st.sampled_from(["m1", "a"]) | anything,
         "timestamp": anything,
@@ -34,14 +75,19 @@ fields = st.fixed_dictionaries(
         "payload": st.fixed_dictionaries(
             {},
             optional=dict.fromkeys(
-                ("image", "signal", "timeout", "ports", "limits", "environment", "line", "stop"), anything
+                (
+                    *("image", "signal", "timeout", "ports", "limits", "environment", "line", "stop", "commandId"),
+                    *("readiness", "crash", "hold", "revision", "specification"),
+                ),
+                anything,
             ),
         )
         | anything,
         "data": st.fixed_dictionaries(
             {},
             optional={"serverId": st.just("one") | anything}
-            | dict.fromkeys(("status", "path", "content", "stats", "image"), anything),
+            | dict.fromkeys(("status", "path", "content", "stats", "image"), anything)
+            | part_2,
         )
         | anything,
     },
@@ -69,12 +115,22 @@ def _never(constant: str) -> Any:
     raise AssertionError(f"{constant} is not JSON")
 
 
-@settings(max_examples=400, deadline=None)
-@given(frame=frames)
-def test_no_frame_is_too_much_for_an_agent(frame: str | bytes) -> None:
+def speaking(version: int) -> tuple[AgentSession, PanelSession]:
+    """The two ends of a connection that have agreed on a version, and have said nothing else."""
     agent, panel = AgentSession("node-1", HeldClock(), Answers()), PanelSession("node-1", HeldClock())
+    if version > 1:
+        agreed = ProtocolRange(version=panel.agree(ProtocolRange(version=version)))
+        agent.receive(panel.legacy("welcome", Welcome(protocol=agreed)))
+    assert (agent.version, panel.version) == (version, version)
+    return agent, panel
+
+
+@settings(max_examples=400, deadline=None)
+@given(frame=frames, version=st.sampled_from([1, 2]))
+def test_no_frame_is_too_much_for_an_agent(frame: str | bytes, version: int) -> None:
+    agent, panel = speaking(version)
     received = agent.receive(frame)
-    assert len(received.replies) + (received.request is not None) <= 1
+    assert len(received.replies) + (received.request is not None) + (received.told is not None) <= 1
     for reply in received.replies:
         read_by(panel, reply)
     if received.request is None:
@@ -87,11 +143,42 @@ def test_no_frame_is_too_much_for_an_agent(frame: str | bytes) -> None:
 
 
 @settings(max_examples=400, deadline=None)
-@given(frame=frames)
-def test_no_frame_is_too_much_for_a_panel(frame: str | bytes) -> None:
-    agent, panel = AgentSession("node-1", HeldClock(), Answers()), PanelSession("node-1", HeldClock())
+@given(frame=frames, version=st.sampled_from([1, 2]))
+def test_no_frame_is_too_much_for_a_panel(frame: str | bytes, version: int) -> None:
+    agent, panel = speaking(version)
     for reply in panel.receive(frame).replies:
         read_by(agent, reply)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    name=st.sampled_from(list(EVENTS)) | st.text(max_size=20),
+    data=st.fixed_dictionaries({}, optional=part_2),
+    seq=st.integers(1, 9),
+)
+def test_a_durable_event_always_reaches_whoever_acknowledges_it(name: str, data: dict[str, Any], seq: int) -> None:
+    """Were it refused, the agent would send it for ever, and nothing after it."""
+    _, panel = speaking(2)
+    received = panel.receive(json.dumps({"type": "event", "event": name, "data": data, "seq": seq}))
+    assert received.told is not None
+    assert received.told.seq == seq
+    assert received.replies == ()
+
+
+@settings(max_examples=200, deadline=None)
+@given(offered=ranges)
+def test_whatever_range_is_offered_both_ends_come_to_the_same(offered: dict[str, Any]) -> None:
+    agent, panel = AgentSession("node-1", HeldClock(), Answers()), PanelSession("node-1", HeldClock())
+    range_ = ProtocolRange.model_validate(offered)
+    received = agent.receive(panel.legacy("welcome", Welcome(protocol=range_)))
+    try:
+        version = panel.agree(range_)
+    except Fault:
+        assert received.told is None
+        assert agent.refusal is not None
+    else:
+        assert agent.version == version
+        assert isinstance(received.told, Welcome)
 
 
 @settings(max_examples=200, deadline=None)

@@ -74,7 +74,7 @@ class Health:
     async def _show_metrics(self, _: web.Request) -> web.Response:
         self._metrics.connected.set(self._connection.is_up)
         self._metrics.engine_up.set(self._fleet.is_engine_up)
-        self._metrics.strangers.set(len(self._fleet.strangers))
+        self._metrics.orphans.set(len(self._fleet.orphans))
         states = Counter(server.state for server in self._fleet.servers.values())
         for state in ServerState:
             self._metrics.servers.labels(state).set(states[state])

@@ -21,6 +21,7 @@ from ctrl_alt_play.agent import spool, tables
 from ctrl_alt_play.agent.records import Entry, Known, News, OperationRecord, ServerRecord, Spooled
 from ctrl_alt_play.agent.schema import open_database
 from ctrl_alt_play.errors import StartupError
+from ctrl_alt_play.logs import nothing_carried
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 
 RETRY_S = 0.5
@@ -156,7 +157,7 @@ class Journal:
 
     def _write_soon(self) -> None:
         if self._writing is None:
-            self._writing = asyncio.create_task(self._write(), name="journal")
+            self._writing = asyncio.create_task(self._write(), name="journal", context=nothing_carried())
 
     async def _write(self) -> None:
         """Writes until nothing waits any more. What is put after the last look begins anew."""

@@ -16,7 +16,7 @@ class Metrics:
         self.connected = Gauge(f"{prefix}_connected", "1 while the panel is connected.", registry=self.registry)
         self.engine_up = Gauge(f"{prefix}_docker_up", "1 while the Docker Engine answers.", registry=self.registry)
         self.servers = Gauge(f"{prefix}_servers", "Servers of this node by state.", ["state"], registry=self.registry)
-        self.strangers = Gauge(
+        self.orphans = Gauge(
             f"{prefix}_unknown_containers", "Labelled containers that no server owns.", registry=self.registry
         )
         self.sessions = Counter(f"{prefix}_sessions", "Connections made to the panel.", registry=self.registry)

@@ -36,6 +36,9 @@ class Memory(Model):
     is_unreported: bool = Field(default=False, description="the newest crash has no report yet")
     run: Run | None = None
     boot_id: str = Field(default="", description="of the machine, when the game was last seen to run")
+    written: tuple[str, ...] = Field(
+        default=(), description="files that were written through the panel since the good run"
+    )
     good_run: str | None = Field(default=None, description="what the last run that went well was made of, as JSON")
 
 

@@ -109,9 +109,9 @@ class Actions:
 
     async def _start(self) -> Result:
         await self._server.look()
-        if not self._game.is_running:
-            await self._launch()
         try:
+            if not self._game.is_running:
+                await self._launch()
             return {"ready": await self._until_ready()}
         except Overtaken:
             await self._undo_start()
@@ -122,7 +122,7 @@ class Actions:
 
         Raises:
             Fault: the game does not run.
-            Overtaken: something else came first; nothing was started.
+            Overtaken: something else came first; the game may run already.
         """
         server, game = self._server, self._game
         await server.look()
@@ -135,9 +135,9 @@ class Actions:
         await game.start(self._overtaken)
         if game.exited.is_set():
             raise await self._ended_early("at once")
+        give_way(self._overtaken)
         server.settle()
         server.watch_game()
-        give_way(self._overtaken)
 
     async def _until_ready(self) -> bool | None:
         """Whether the game is ready, in its own time. What else was accepted for the server does not wait for it.

@@ -41,6 +41,11 @@ class Meter:
         self._disk_at = float("-inf")
         self._looking: asyncio.Task[None] | None = None
 
+    @property
+    def disk_bytes(self) -> int | None:
+        """What the server's files took when they were looked at last."""
+        return self._disk_bytes
+
     def reset(self) -> None:
         """The container started anew: its counters begin at zero."""
         self._before = self._last = None

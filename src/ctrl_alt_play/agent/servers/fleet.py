@@ -14,6 +14,7 @@ from ctrl_alt_play.agent.records import Known, Memory, OperationRecord, ServerRe
 from ctrl_alt_play.agent.servers import readiness, telling
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.servers.server import Server
+from ctrl_alt_play.logs import nothing_carried
 from ctrl_alt_play.protocol.contents import Action, AdoptPayload, LinePayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.part2 import Orphan, StateSnapshot
@@ -35,7 +36,7 @@ class Fleet:
 
     def __init__(self, node: Node, own_uid: int | None) -> None:
         self.servers: dict[str, Server] = {}
-        self.strangers: dict[str, Container] = {}
+        self.orphans: dict[str, Container] = {}
         """Containers that carry our label and that we do not know: reported, and adopted when asked; never removed."""
         self.is_engine_up = False
         self._node = node
@@ -124,20 +125,20 @@ class Fleet:
             case _:
                 raise Fault(ErrorCode.INVALID_PAYLOAD, "A creation needs a specification.")
         accepted, record = await self._node.journal.accept(operation, wanted)
-        self.strangers.pop(operation.server_id, None)
+        self.orphans.pop(operation.server_id, None)
         self._add(record or wanted, ()).resume(accepted)
 
     def _adopted(self, server_id: str, adoption: AdoptPayload) -> ServerRecord:
-        """A stranger as a server of ours; that it runs is what is wanted of it."""
-        stranger = self.strangers.get(server_id)
-        if stranger is None:
+        """A orphan as a server of ours; that it runs is what is wanted of it."""
+        orphan = self.orphans.get(server_id)
+        if orphan is None:
             raise Fault(ErrorCode.CONTAINER_NOT_FOUND, f"No container of an unknown server {server_id} is here.")
-        specification = adoption.specification or stranger.specification
+        specification = adoption.specification or orphan.specification
         if specification is None:
             sentence = "The container does not tell what it was made of: send the specification with the adoption."
             raise Fault(ErrorCode.CONFIG_INVALID, sentence)
-        desired = Desired.ON if stranger.is_running else Desired.OFF
-        return ServerRecord(server_id, stranger.uid or self._own_uid or 0, specification, Memory(desired=desired))
+        desired = Desired.ON if orphan.is_running else Desired.OFF
+        return ServerRecord(server_id, orphan.uid or self._own_uid or 0, specification, Memory(desired=desired))
 
     def cancel(self, server_id: str, command_id: str) -> None:
         """Has a command end without being done, or gives up what was done of it.
@@ -199,7 +200,7 @@ class Fleet:
     def snapshots(self) -> Iterable[StateSnapshot]:
         """The truth about all servers at this moment, in parts."""
         servers = [server.snapshot() for server in self.servers.values() if not server.is_gone]
-        orphans = tuple(_orphan(each) for each in list(self.strangers.values())[:MOST_ORPHANS_TOLD])
+        orphans = tuple(_orphan(each) for each in list(self.orphans.values())[:MOST_ORPHANS_TOLD])
         starts = range(0, max(1, len(servers)), SERVERS_A_SNAPSHOT)
         for part, start in enumerate(starts, 1):
             yield StateSnapshot(
@@ -215,7 +216,7 @@ class Fleet:
             raise Fault(ErrorCode.INTERNAL, "The agent is not running yet.")
         server = Server(record, self._node, self._remove, list(unfinished))
         self.servers[record.id] = server
-        self._tasks.create_task(server.run(), name=f"server {record.id}")
+        self._tasks.create_task(server.run(), name=f"server {record.id}", context=nothing_carried())
         return server
 
     def _remove(self, server: Server) -> None:
@@ -270,18 +271,18 @@ class Fleet:
         for fault in await asyncio.gather(*(look(server) for server in list(self.servers.values()))):
             if fault is not None:
                 raise fault
-        self._know_strangers(found)
+        self._know_orphans(found)
 
-    def _know_strangers(self, found: dict[str, Container]) -> None:
-        strangers = {
+    def _know_orphans(self, found: dict[str, Container]) -> None:
+        orphans = {
             id_: container
             for id_, container in found.items()
             if id_ not in self.servers and container.node_id in {"", self._node.id}
         }
-        for id_ in strangers.keys() - self.strangers.keys():
-            log.warning("unknown_container", server_id=id_, container_id=strangers[id_].id, state=strangers[id_].state)
-        self.strangers = strangers
-        log.info("engine_watched", servers=len(self.servers), unknown_containers=len(strangers))
+        for id_ in orphans.keys() - self.orphans.keys():
+            log.warning("unknown_container", server_id=id_, container_id=orphans[id_].id, state=orphans[id_].state)
+        self.orphans = orphans
+        log.info("engine_watched", servers=len(self.servers), unknown_containers=len(orphans))
 
     async def _look(self, server: Server) -> None:
         try:

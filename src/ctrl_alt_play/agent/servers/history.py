@@ -1,37 +1,104 @@
 """What a server's runs were: the last one that went well, and the report of one that did not."""
 
 import asyncio
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
 
-from ctrl_alt_play.agent.records import News
+from ctrl_alt_play.agent.records import Memory, News
+from ctrl_alt_play.agent.servers import crashes
+from ctrl_alt_play.agent.servers.causes import Evidence
+from ctrl_alt_play.agent.servers.changes import GoodRun
+from ctrl_alt_play.agent.servers.console import Lines
 from ctrl_alt_play.agent.servers.game import Game
 from ctrl_alt_play.agent.servers.life import Life
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.servers.telling import CRASHED
+from ctrl_alt_play.clock import at_seconds
 from ctrl_alt_play.protocol.errors import Fault
-from ctrl_alt_play.protocol.part2 import ServerCrashed
 
 GOOD_AFTER_S = 60.0
 """A run that lasted so long, and was ready where a rule asks for it, went well."""
 
 
 class History:
-    """`good_run` is the last run that went well in this agent's life, as the journal keeps it."""
+    """Knows of the run under way what its end will be judged by."""
 
-    def __init__(self, game: Game, node: Node) -> None:
-        self.good_run: str | None = None
+    def __init__(self, game: Game, node: Node, on_good_run: Callable[[GoodRun], None]) -> None:
         self.start_fault: Fault | None = None
+        """Why the node could not start the game by itself."""
+        self.was_lost = False
+        """The game ran, but did not answer any more, and was ended for it."""
         self._game = game
         self._node = node
+        self._on_good_run = on_good_run
         self._timer: asyncio.TimerHandle | None = None
 
     def begin_run(self) -> None:
         """The game runs as it should; it is a good run once it has done so for a while."""
         self.end_run()
+        self._timer = asyncio.get_running_loop().call_later(GOOD_AFTER_S, self._went_well)
 
     def end_run(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    async def report(self, life: Life, is_lost: bool) -> News:
-        return News(CRASHED, self._game.id, ServerCrashed(server_id=self._game.id), self._node.clock.utc())
+    async def report(self, life: Life, memory: Memory) -> News:
+        """The report of the crash that was seen last, with the game's last words."""
+        await self._game.last_words()
+        container, limits = self._game.container, self._game.record.specification.limits
+        used_bytes = self._game.meter.disk_bytes
+        fault, self.start_fault = self.start_fault, None
+        was_lost, self.was_lost = self.was_lost, False
+        seen = Evidence(
+            exit_code=container.exit_code if container else None,
+            oom_killed=container.oom_killed if container else False,
+            fault=fault,
+            silent_s=self._game.record.specification.readiness.lost if was_lost else None,
+            memory_limit_bytes=limits.memory,
+            disk_free_bytes=await asyncio.to_thread(self._free_bytes),
+            limit_free_bytes=limits.disk - used_bytes if limits.disk and used_bytes is not None else None,
+            last_lines=[] if fault else await self._last_lines(),
+        )
+        ended_at = container.finished_at if container and container.finished_at else None
+        told = crashes.report(
+            self._game.id,
+            seen,
+            crashed_at=self._node.clock.utc() if fault or ended_at is None else ended_at,
+            started_at=at_seconds(memory.run.started_at) if memory.run and not fault else None,
+            crashes=max(1, len(life.crashed_at)),
+            restart_at=None if life.restart_at is None else at_seconds(life.restart_at),
+            good=None if memory.good_run is None else GoodRun.model_validate_json(memory.good_run),
+            now=self._run(memory.written),
+        )
+        return News(CRASHED, self._game.id, told, self._node.clock.utc())
+
+    def _went_well(self) -> None:
+        self._timer = None
+        self._on_good_run(self._run(()))
+
+    def _run(self, written: tuple[str, ...]) -> GoodRun:
+        container = self._game.container
+        return GoodRun(
+            specification=self._game.record.specification,
+            image_id=container.image_id if container else "",
+            at=self._game.started_at_s,
+            files=written,
+        )
+
+    async def _last_lines(self) -> list[str]:
+        """What was heard; or, after a restart of the agent, what Docker has kept."""
+        if self._game.last_lines:
+            return list(self._game.last_lines)
+        streams, found = {"stdout": Lines(), "stderr": Lines()}, list[str]()
+        with suppress(Fault):
+            async for chunk in self._node.engine.logs(self._game.id, tail=crashes.MOST_LINES):
+                found += streams[chunk.stream].feed(chunk.data)
+        return found
+
+    def _free_bytes(self) -> int | None:
+        try:
+            return shutil.disk_usage(self._game.folder).free
+        except OSError:
+            return None

@@ -15,7 +15,7 @@ from ctrl_alt_play.protocol.specification import REGEX, Probe, Readiness, Specif
 LOOKED_AT = 16 * 1024
 """Characters of a line."""
 SEARCHED = 1024
-"""Characters of a line, for regular expressions."""
+"""Characters of a line, for regular expressions. A longer one seems to them to go on with an ellipsis, so that its end is not found here."""
 PATTERN_BYTES = 128 * 1024
 """What a compiled expression and its search may take; those that would take more are refused."""
 SLOW_S = 0.05
@@ -40,10 +40,10 @@ class Signs:
         if self._strips_ansi:
             line = plain(line[:LOOKED_AT])
         line = line[:LOOKED_AT]
-        return any(text in line for text in self._texts) or (bool(self._patterns) and self._matches(line[:SEARCHED]))
+        return any(text in line for text in self._texts) or (bool(self._patterns) and self._matches(line))
 
     def _matches(self, line: str) -> bool:
-        text = line.encode(errors="replace")
+        text = (line if len(line) <= SEARCHED else f"{line[:SEARCHED]}…").encode(errors="replace")
         began_s = thread_time()
         for pattern in self._patterns:
             if pattern.search(text):

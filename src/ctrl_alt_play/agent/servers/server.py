@@ -14,6 +14,7 @@ from ctrl_alt_play.agent.engine.base import Container
 from ctrl_alt_play.agent.records import Entry, Memory, News, OperationRecord, Run, ServerRecord
 from ctrl_alt_play.agent.servers import telling
 from ctrl_alt_play.agent.servers.actions import Actions
+from ctrl_alt_play.agent.servers.changes import GoodRun
 from ctrl_alt_play.agent.servers.game import Game
 from ctrl_alt_play.agent.servers.history import History
 from ctrl_alt_play.agent.servers.inbox import Inbox
@@ -29,6 +30,7 @@ from ctrl_alt_play.protocol.part2 import OperationProgress, ServerSnapshot, Unde
 from ctrl_alt_play.protocol.specification import Desired
 
 RETRY_S = 1.0
+MOST_WRITTEN = 20
 ENGINE_GAP_S = 5.0
 """How long before the engine was seen to be gone a game may have gone with it."""
 LOST_TO_DOCKER = 255
@@ -64,7 +66,7 @@ class Server:
         self._on_gone = on_gone
         self._memory = record.memory
         self._actions = Actions(self, node)
-        self._history = History(self.game, node)
+        self._history = History(self.game, node, self._went_well)
         self._since = node.clock.utc()
         self._phase: str | None = None
         self._is_lost = False
@@ -237,6 +239,11 @@ class Server:
             current.phase.update(phase)
             await self._node.journal.written(Entry(phase=(current.position, dict(current.phase))))
 
+    def note_written(self, path: str) -> None:
+        """A person has written a file of the server."""
+        written = (*(each for each in self._memory.written if each != path), path)[-MOST_WRITTEN:]
+        self._write(self._memory.model_copy(update={"written": written}))
+
     async def vanish(self) -> None:
         """The server is no more; the end of the action that brought it about says so."""
         self.is_gone = True
@@ -343,7 +350,7 @@ class Server:
 
     async def _report(self) -> None:
         """Tells of a crash, once its last words are in."""
-        news = await self._history.report(self.life, self._is_lost)
+        news = await self._history.report(self.life, self._memory)
         self._write(self._remembered(is_unreported=False), news)
 
     def _is_excused(self, container: Container) -> bool:
@@ -398,7 +405,6 @@ class Server:
                 "is_unreported": memory.is_unreported if is_unreported is None else is_unreported,
                 "run": self._run(),
                 "boot_id": self._node.boot_id if self.game.is_running else memory.boot_id,
-                "good_run": self._history.good_run or memory.good_run,
             }
         )
 
@@ -426,8 +432,12 @@ class Server:
         if watch is not None:
             watch.cancel()
 
+    def _went_well(self, run: GoodRun) -> None:
+        """What is changed from here on may be why a later run does not go well."""
+        self._write(self._memory.model_copy(update={"good_run": run.model_dump_json(by_alias=True), "written": ()}))
+
     def _lose(self) -> None:
-        self._is_lost = True
+        self._is_lost = self._history.was_lost = True
         self.inbox.arrived.set()
 
     def _hear(self, stream: str, text: str) -> None:

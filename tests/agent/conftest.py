@@ -7,13 +7,14 @@ import pytest
 from tests.fakes.engine import FakeEngine
 from tests.fakes.household import Household, household
 
-from ctrl_alt_play.agent.servers import fleet, game
+from ctrl_alt_play.agent.servers import fleet, game, server
 
 
 @pytest.fixture(autouse=True)
 def _the_engine_is_asked_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet, "ENGINE_RETRY_S", 0.01)
     monkeypatch.setattr(game, "KILL_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(server, "RETRY_S", 0.01)
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ async def settle(home: Household) -> None:
             and server.inbox.is_empty
             and server.life.doing is None
             and server.life.restart_at is None
-            and not server._memory.is_unreported
+            and not server.book.memory.is_unreported
             and server.life.duty(is_due=True) is Duty.NOTHING
             for server in home.fleet.servers.values()
         )

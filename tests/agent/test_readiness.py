@@ -1,11 +1,13 @@
 """Whether a game is ready: by its console's lines, and by asking it over real sockets."""
 
 import asyncio
+import bz2
 import importlib
 import json
 import socket
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import thread_time
@@ -332,6 +334,20 @@ async def test_rubbish_is_no_answer_and_raises_nothing(rubbish: bytes) -> None:
         asked = [answers(query(name), "127.0.0.1", port, SILENCE_S) for name, port in ports.items()]
         answered = {name for name, has in zip(ports, await asyncio.gather(*asked), strict=True) if has}
     assert not answered & {"minecraft", "quake3", "source"}, answered
+
+
+@pytest.mark.usefixtures("libraries")
+async def test_a_game_cannot_fill_the_memory_with_its_answer() -> None:
+    async with tcp_game(lambda _: [varint(2**31 - 1) + b"\x00" + varint(2**31 - 6), b"x" * 2**22]) as port:
+        assert not await answers(query("minecraft"), "127.0.0.1", port, TIMEOUT_S)
+    packed = bz2.compress(b"\xff" * 2**25)
+    split = b"\xfe\xff\xff\xff" + b"\x01\x00\x00\x80" + b"\x01\x00" + (2**25).to_bytes(4, "little") + b"\x00" * 4
+    tracemalloc.start()
+    async with udp_game(lambda _: [split + packed]) as port:
+        assert not await answers(query("source"), "127.0.0.1", port, SILENCE_S)
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most_bytes < 2**23
 
 
 async def test_asking_can_be_cancelled() -> None:

@@ -1,14 +1,15 @@
 """Conversations kept to the letter: what the other side says and what happens is the script, what our program then does is the record.
 
-A transcript is a file of JSON lines. `scene` begins a conversation of its own; `happens` is something that is done to our program, and names a method
-of the stage; all else is a frame under the name of whoever sends it, or something else that our program does. A frame is an object, or a text where it
-is not one. Frames of ours are compared as the text that they are: the order of their fields, their numbers and their blanks count. `differs` says why
-something that `was` recorded is not so any more, and what `is` said now.
+A transcript is a file of JSON lines. `scene` begins a conversation of its own; `happens` is something that is done to our program, and names
+a method of the stage; all else is a frame under the name of whoever sends it, or something else that our program does. A frame is an object,
+or a text where it is not one. Frames of ours are compared as the text that they are: the order of their fields, their numbers and their blanks
+count. `differs` says why something that `was` recorded is not so any more, and what `is` said now.
 
-With `RECORD_TRANSCRIPTS` set, what our program does is written down in place of being compared. The transcripts of part 1 were recorded with the last
-version that knew no other part; what was recorded later proves nothing.
+With `RECORD_TRANSCRIPTS` set, what our program does is written down in place of being compared. The transcripts of part 1 were recorded with
+the last version that knew no other part; what was recorded later proves nothing.
 """
 
+import asyncio
 import json
 import os
 from dataclasses import dataclass
@@ -89,7 +90,8 @@ async def _record(file: Path, scene: Scene, stage: Stage, other: str) -> None:
             assert text_of(recorded[-1]) == text, "what is written down would not be what was said"
     every = [Scene(each.name, tuple(recorded)) if each.name == scene.name else each for each in scenes(file)]
     lines = [line for each in every for line in ({"scene": each.name}, *each.lines)]
-    file.write_text("".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines))
+    text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
+    await asyncio.to_thread(file.write_text, text)
 
 
 def _is_script(line: Line, other: str) -> bool:

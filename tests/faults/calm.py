@@ -17,7 +17,7 @@ CONNECTED_WITHIN_S = 75.0
 """The longest pause between two attempts, and the attempt."""
 ENDED_WITHIN_S = 25.0
 TRUE_WITHIN_S = 5.0
-GIVE_UP_S = 40.0
+GIVE_UP_S = 120.0
 LOOK_EVERY_S = 0.2
 DOWN = {"OFFLINE", "CRASHED", "INSTALL_FAILED"}
 
@@ -54,10 +54,6 @@ class Settling:
 
     async def wait(self) -> Calm:
         began = time.monotonic()
-        try:
-            await self._world.wait_until_connected(CONNECTED_WITHIN_S)
-        except AssertionError:
-            self._add("the node comes back", "node", f"online within {CONNECTED_WITHIN_S:g} s", "it is away")
         with suppress(AssertionError):
             await until(self._is_settled, GIVE_UP_S, pause_s=LOOK_EVERY_S)
         operations = await asyncio.to_thread(records.operations, self._world.panel.database)
@@ -68,6 +64,11 @@ class Settling:
         return Calm(self._servers, self._containers, diaries, operations, last_row, took_s)
 
     async def _is_settled(self) -> bool:
+        """While the node is away, which it may be for as long as it takes to come back, nothing else is judged."""
+        is_here = await self._world.is_connected()
+        if not self._note({} if is_here else {("the node comes back", "node"): ("online", "away")}, CONNECTED_WITHIN_S, "the node comes back"):
+            self._wrong_since = {key: since for key, since in self._wrong_since.items() if key[0] == "the node comes back"}
+            return False
         servers = await self._list_servers()
         try:
             containers = await self._world.engine.containers()

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tests.faults.calm import Calm
 from tests.faults.game import Diary
@@ -18,6 +19,10 @@ STARTS = {Kind.START, Kind.RESTART}
 ENDS = {Kind.STOP, Kind.RESTART, Kind.KILL, Kind.DELETE, Kind.CRASH, Kind.LEAVE}
 ENDED = {"stopping", "stopped", "crashed", "deleted"}
 DESIRED = {Kind.START: "on", Kind.RESTART: "on", Kind.STOP: "off", Kind.KILL: "off", Kind.CREATE: "off"}
+MAY_LEAD_TO: dict[Kind, set[str]] = defaultdict(
+    lambda: {"off"}, {Kind.START: {"on", "off"}, Kind.RESTART: {"on", "off"}}
+)
+"""What may be wanted after an order that failed, beside what was wanted before: a start that fails may be given up."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Ledger:
     power_losses: int
 
     def check(self) -> list[Violation]:
-        violations = [*self._answers(), *self._nobody_asked(), *self._existence()]
+        violations = [*self._answers(), *self._lost(), *self._nobody_asked(), *self._existence()]
         for server_id in self.after.servers:
             violations += [*self._lines(server_id), *self._starts(server_id)]
             violations += [*self._word(server_id), *self._unharmed(server_id)]
@@ -48,6 +53,22 @@ class Ledger:
             for asked in self.asked
             if asked.answer.status in {0, 500}
         ]
+
+    def _lost(self) -> list[Violation]:
+        """What was answered with an operation stays one, and an end is final; only that nothing was heard in time may be corrected."""
+        violations = [
+            Violation(
+                "no operation is lost", f"{asked.kind} {asked.operation_id}", "kept", "the panel does not know it"
+            )
+            for asked in self.asked
+            if asked.operation_id is not None and asked.operation_id not in self.after.operations
+        ]
+        for id_, before in self.before.operations.items():
+            after = self.after.operations.get(id_)
+            if after is None or (before.has_ended and before.code != "TIMEOUT" and after.state != before.state):
+                found = "nothing" if after is None else _described(after)
+                violations.append(Violation("an end is final", f"{before.kind} {id_}", _described(before), found))
+        return violations
 
     def _nobody_asked(self) -> list[Violation]:
         """An order that was repeated under its name makes one operation."""
@@ -121,16 +142,14 @@ class Ledger:
         asked = [each for each in self._of(server_id, set(DESIRED) | {Kind.LEAVE}) if each.operation_id in order]
         for each in sorted(asked, key=lambda each: order[each.operation_id or ""]):
             operation = self._operation(each)
-            if each.kind is Kind.LEAVE:
-                possible.add("off")
-            elif operation is not None and operation.state == "succeeded":
+            if operation is not None and operation.state == "succeeded" and each.kind in DESIRED:
                 possible = {DESIRED[each.kind]}
             else:
-                possible.add(DESIRED[each.kind])
+                possible |= MAY_LEAD_TO[each.kind]
         for each in self._of(server_id, set(DESIRED)):
             operation = self._operation(each)
             if each.operation_id not in order and operation is not None and operation.code in UNSURE:
-                possible.add(DESIRED[each.kind])
+                possible |= MAY_LEAD_TO[each.kind]
         found = str(self.after.servers[server_id]["desired"])
         if found in possible:
             return []
@@ -140,18 +159,20 @@ class Ledger:
         return [Violation("what is wanted was asked for", f"{server_id}: {asked_for}", " or ".join(possible), found)]
 
     def _word(self, server_id: str) -> list[Violation]:
-        """A change is kept by the panel as it was asked for last, and a start after it takes it up."""
-        changes = [each for each in self._of(server_id, {Kind.CREATE, Kind.CHANGE}) if each.answer.is_accepted]
-        word = self.after.servers[server_id]["environment"].get("WORD")
-        violations = []
+        """The panel keeps the last change that succeeded and none that failed, and a start after it takes it up."""
+        asked = self._of(server_id, {Kind.CREATE, Kind.CHANGE})
+        changes = [each for each in asked if each.answer.is_accepted and not self._has_failed(each)]
+        word = _word_of(self.after.servers[server_id])
         if changes:
             last = max(changes, key=lambda each: each.sent_at)
             possible = {each.order.word for each in changes if each.answered_at >= last.sent_at}
-            if word not in possible:
-                expected = " or ".join(possible)
-                violations.append(Violation("a change is kept", server_id, expected, str(word)))
-        elif wrong := {started for _, started in self._new_starts(server_id)} - {word}:
-            violations.append(Violation("a start takes up the change", server_id, str(word), ", ".join(wrong)))
+        else:
+            possible = {_word_of(self.before.servers.get(server_id, self.after.servers[server_id]))}
+        violations = []
+        if word not in possible:
+            violations.append(Violation("a change is kept", server_id, " or ".join(sorted(possible)), word))
+        elif not changes and (wrong := {started for _, started in self._new_starts(server_id)} - {word}):
+            violations.append(Violation("a start takes up the change", server_id, word, ", ".join(wrong)))
         return violations
 
     def _unharmed(self, server_id: str) -> list[Violation]:
@@ -170,14 +191,15 @@ class Ledger:
         """Whether the game ended with the line in its input, or the engine with the line in its hands."""
         if self.is_engine_disturbed or self.killed_games[asked.server_id or ""]:
             return True
-        events = [event for event in self.events if event.server_id == asked.server_id]
-        written = [event for event in events if event.data.get("commandId") == asked.operation_id]
-        ends = [event for event in events if event.data.get("currentStatus") in ENDED]
-        return any(
-            after.seq > event.seq and (after.happened_at - event.happened_at).total_seconds() < READ_WITHIN_S
-            for event in written
-            for after in ends
-        )
+        is_ending, written_at = False, None
+        for event in self.events:
+            if event.server_id == asked.server_id and event.data.get("currentStatus") is not None:
+                is_ending = event.data["currentStatus"] in ENDED
+            if event.data.get("commandId") == asked.operation_id:
+                written_at = event.happened_at
+            if is_ending and written_at is not None:
+                return (event.happened_at - written_at).total_seconds() < READ_WITHIN_S
+        return False
 
     def _of(self, server_id: str, kinds: set[Kind]) -> list[Asked]:
         return [asked for asked in self._by_server().get(server_id, []) if asked.kind in kinds]
@@ -193,10 +215,11 @@ class Ledger:
         return self.after.operations.get(asked.operation_id or "")
 
     def _failed(self, server_id: str, kinds: set[Kind]) -> bool:
-        return any(
-            operation is not None and operation.state == "failed"
-            for operation in map(self._operation, self._of(server_id, kinds))
-        )
+        return any(map(self._has_failed, self._of(server_id, kinds)))
+
+    def _has_failed(self, asked: Asked) -> bool:
+        operation = self._operation(asked)
+        return operation is not None and operation.state == "failed"
 
     def _told_crashes(self, server_id: str) -> list[Event]:
         return [event for event in self.events if event.kind == "server_crashed" and event.server_id == server_id]
@@ -214,3 +237,7 @@ def _described(operation: Operation | None) -> str:
     if operation is None:
         return "refused"
     return f"{operation.kind} {operation.state}{f' ({operation.code})' if operation.code else ''}"
+
+
+def _word_of(view: dict[str, Any]) -> str:
+    return str(view["environment"].get("WORD"))

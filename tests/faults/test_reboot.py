@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -95,13 +96,10 @@ async def test_a_node_rebooted_without_its_panel_runs_what_should_run_and_tells_
 
 
 def told_lives(events: list[records.Event], server_id: str) -> int:
-    """How often a server was told to run, each time as another process."""
-    return len(
-        {
-            event.data.get("pid")
-            for event in events
-            if event.server_id == server_id
-            and event.kind == "server_status_changed"
-            and event.data.get("currentStatus") == "running"
-        }
-    )
+    """How often a server, which ran before, was told to run anew."""
+    changes = [
+        event.data.get("currentStatus")
+        for event in events
+        if event.server_id == server_id and event.kind == "server_status_changed"
+    ]
+    return sum(after == "running" != before for before, after in pairwise(("running", *changes)))

@@ -116,6 +116,17 @@ def test_an_operation_that_nobody_asked_for_is_found() -> None:
     assert "nothing is done twice" in rules(after)
 
 
+def test_an_operation_that_is_gone_is_found() -> None:
+    assert "no operation is lost" in rules(calm(), asked(1, Kind.COMMAND))
+
+
+def test_an_end_that_was_none_is_found() -> None:
+    before = calm("on", 1, (), operation(1, "stop", "failed", "DOCKER_ERROR"))
+    assert "an end is final" in rules(calm("on", 1, (), operation(1, "stop")), before=before)
+    late = calm("on", 1, (), operation(1, "stop", "failed", "TIMEOUT"))
+    assert "an end is final" not in rules(calm("on", 1, (), operation(1, "stop")), before=late)
+
+
 def test_a_game_that_was_restarted_behind_everybodys_back_is_found() -> None:
     after = replace(calm(), containers={SERVER: {"State": {**RUNNING["State"], "Pid": 8}}})
     assert rules(after) == {"no game is harmed"}
@@ -124,6 +135,12 @@ def test_a_game_that_was_restarted_behind_everybodys_back_is_found() -> None:
 def test_a_stop_that_was_forgotten_is_found() -> None:
     after = calm("on", 1, (), operation(1, "stop"))
     assert rules(after, asked(1, Kind.STOP), events=(completed(1, "cmd_1"),)) == {"what is wanted was asked for"}
+
+
+def test_a_change_that_failed_and_was_kept_is_found() -> None:
+    after = calm("on", 1, (), operation(1, "update", "failed", "INVALID_STATE"))
+    after.servers[SERVER]["environment"] = {"WORD": "w1"}
+    assert rules(after, asked(1, Kind.CHANGE)) == {"a change is kept"}
 
 
 def test_a_crash_that_was_none_is_found() -> None:

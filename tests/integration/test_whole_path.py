@@ -146,7 +146,7 @@ def test_a_game_that_dies_unasked_is_a_crash_and_its_code_is_told(
     installation: Installation, built_games: dict[str, Game]
 ) -> None:
     game = built_games["openarena"]
-    server_id = installation.create(**specification(game, free_port(socket.SOCK_DGRAM)))
+    server_id = installation.create(**specification(game, free_port(socket.SOCK_DGRAM)), crash={"restart": False})
     installation.do("POST", f"/api/servers/{server_id}/start")
     psutil.Process(installation.pid(server_id)).children()[0].kill()
     until(lambda: installation.status(server_id) == "CRASHED", "the crash is told")

@@ -12,7 +12,7 @@ from ctrl_alt_play.panel.config import load
 def test_defaults_are_the_protocols_own(tmp_path: Path) -> None:
     config = load(data=tmp_path)
     assert (config.host, config.port, config.websocket_port) == ("0.0.0.0", 3000, 8080)
-    assert config.database == f"sqlite+aiosqlite:///{tmp_path}/panel.db"
+    assert config.database == f"sqlite:///{tmp_path}/panel.db"
 
 
 def test_the_environment_comes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_secrets_do_not_show_when_settings_are_printed(tmp_path: Path) -> None:
     [
         ("postgresql://u@h/d", "postgresql+asyncpg://u@h/d"),
         ("postgres://u@h/d", "postgresql+asyncpg://u@h/d"),
-        ("sqlite:////tmp/x.db", "sqlite+aiosqlite:////tmp/x.db"),
+        ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
         ("postgresql+asyncpg://u@h/d", "postgresql+asyncpg://u@h/d"),
     ],
 )

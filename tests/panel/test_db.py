@@ -169,8 +169,9 @@ async def test_a_savepoint_takes_back_only_its_own(database: Database) -> None:
         with pytest.raises(ZeroDivisionError):
             async with session.begin_nested():
                 await session.execute(insert(THINGS).values(id=3, amount=3 // 0))
-    assert await database.row(select(THINGS.c.amount).where(THINGS.c.id == 2), {}) == (2,)
-    assert await database.row(select(THINGS.c.amount).where(THINGS.c.id == 3), {}) is None
+    question = "SELECT amount FROM things WHERE id = :id"
+    assert await database.row(question, id=2) == (2,)
+    assert await database.row(question, id=3) is None
 
 
 async def test_what_is_written_ahead_is_brought_into_the_file_and_does_not_grow_for_ever(

@@ -154,6 +154,18 @@ async def test_an_orphan_that_nobody_knew_becomes_a_server(panel: PanelUnderTest
     await admin.operation(await admin.delete("/api/servers/their-own", 202))
 
 
+async def test_an_orphan_of_which_nothing_was_told_is_as_it_was_found(panel: PanelUnderTest, admin: Person) -> None:
+    agent = await with_orphan(panel)
+    agent.unfinished.add("adopt_server")
+    operation = await orders(panel).adopt(actor(admin), agent.node_id, "their-own", "Found", None)
+    await agent.end(agent.commands("adopt_server")[0], specification=agent.orphans[0]["specification"])
+    assert (await admin.operation({"id": operation.id}))["state"] == "succeeded"
+    server = await admin.get("/api/servers/their-own")
+    assert (server["status"], server["desired"], server["owner_id"]) == ("RUNNING", "on", admin.id)
+    agent.servers["their-own"] = {"observed": "running"}
+    await admin.operation(await admin.delete("/api/servers/their-own", 202))
+
+
 async def test_an_adoption_that_fails_leaves_no_server(panel: PanelUnderTest, admin: Person) -> None:
     agent = await with_orphan(panel)
     agent.unfinished.add("adopt_server")

@@ -28,8 +28,15 @@ def name_of(example: Example) -> str:
 
 
 @pytest.fixture
-def agent() -> AgentSession:
+def newcomer() -> AgentSession:
+    """An agent that nobody has welcomed yet."""
     return AgentSession("node-1", HeldClock(), Answers())
+
+
+@pytest.fixture
+def agent(newcomer: AgentSession) -> AgentSession:
+    newcomer.receive(text_of(WORDS[0]["message"]))
+    return newcomer
 
 
 @pytest.fixture
@@ -107,46 +114,67 @@ def test_the_first_snapshot_has_a_server_with_all_that_can_be_told() -> None:
     assert names == {field.alias for field in ServerSnapshot.model_fields.values()}
 
 
-def test_a_welcome_is_the_beginning_of_part_2(agent: AgentSession) -> None:
-    assert agent.version == 1
-    agent.receive(text_of(WORDS[0]["message"]))
-    assert agent.version == 2
+def test_a_welcome_is_the_beginning_of_part_2(newcomer: AgentSession) -> None:
+    ack, cancel = text_of(WORDS[-1]["message"]), text_of(COMMANDS[-1]["message"])
+    assert newcomer.version == 1
+    assert newcomer.receive(ack).told is None
+    newcomer.receive(text_of(WORDS[0]["message"]))
+    assert newcomer.version == 2
+    assert newcomer.receive(ack).told is not None
+    assert newcomer.receive(cancel).request is not None
+
+
+def test_without_a_welcome_an_action_of_part_2_is_unknown(newcomer: AgentSession) -> None:
+    (reply,) = newcomer.receive(text_of(COMMANDS[-1]["message"])).replies
+    assert json.loads(reply)["error"] == {"code": "UNKNOWN_ACTION", "message": "Unknown action: cancel"}
+
+
+@pytest.mark.parametrize("example", TO_PANELS, ids=name_of)
+def test_without_an_agreement_nothing_is_durable(example: Example) -> None:
+    panel = PanelSession("node-1", HeldClock())
+    received = panel.receive(text_of(example["message"]))
+    assert received.replies == ()
+    known = {"system_info", "server_status", "server_status_changed"}
+    kind = example["message"].get("event") or example["message"]["type"]
+    assert (received.told is not None) == (kind in known)
+    assert received.told is None or received.told.seq is None
 
 
 @pytest.mark.parametrize(("version", "minimum", "spoken"), [(1, 1, 1), (2, 1, 2), (2, 2, 2), (9, 1, 2), (9, 2, 2)])
 def test_the_highest_version_in_common_is_spoken(
-    agent: AgentSession, panel: PanelSession, version: int, minimum: int, spoken: int
+    newcomer: AgentSession, panel: PanelSession, version: int, minimum: int, spoken: int
 ) -> None:
     offered = ProtocolRange(version=version, minimum=minimum)
     assert panel.agree(offered) == spoken
-    agent.receive(panel.legacy("welcome", Welcome(protocol=offered)))
-    assert agent.version == spoken
+    newcomer.receive(panel.legacy("welcome", Welcome(protocol=offered)))
+    assert newcomer.version == spoken
 
 
 @pytest.mark.parametrize(("version", "minimum", "behind"), [(9, 3, "this"), (0, 0, "the other")])
 def test_without_a_version_in_common_both_say_which_side_to_upgrade(
-    agent: AgentSession, panel: PanelSession, version: int, minimum: int, behind: str
+    newcomer: AgentSession, panel: PanelSession, version: int, minimum: int, behind: str
 ) -> None:
     offered = ProtocolRange(version=version, minimum=minimum)
     with pytest.raises(Fault, match=f"upgrade the {'panel' if behind == 'this' else 'agent'}") as refused:
         panel.agree(offered)
     assert "speaks 1 to 2" in refused.value.message
-    received = agent.receive(panel.legacy("welcome", Welcome(protocol=offered)))
+    received = newcomer.receive(panel.legacy("welcome", Welcome(protocol=offered)))
     assert received.told is None
     (reply,) = received.replies
     assert f"upgrade the {'agent' if behind == 'this' else 'panel'}" in json.loads(reply)["data"]["message"]
-    assert agent.version == 1
+    assert newcomer.version == 1
     assert INCOMPATIBLE == 4406
 
 
 @pytest.mark.parametrize("field", ["protocol", "ackedSeq", "heartbeatInterval"])
-def test_a_welcome_that_cannot_be_read_is_none(agent: AgentSession, field: str) -> None:
-    """What has a default is not told; without a range nothing is agreed."""
+def test_a_welcome_that_cannot_be_read_is_another_panels_greeting(newcomer: AgentSession, field: str) -> None:
+    """What has a default is not told; without a range nothing is agreed, and nothing is said about it."""
     message = json.loads(text_of(WORDS[0]["message"]))
     message["data"][field] = "x"
-    received = agent.receive(text_of(message))
+    received = newcomer.receive(text_of(message))
+    assert received.replies == ()
     assert (received.told is None) == (field == "protocol")
-    assert agent.version == (1 if field == "protocol" else 2)
+    assert newcomer.version == (1 if field == "protocol" else 2)
 
 
 @pytest.mark.parametrize("data", [{"commandId": 7}, {}, None, {"serverId": "../x", "currentStatus": "running"}])

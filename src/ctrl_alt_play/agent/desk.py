@@ -138,7 +138,7 @@ class Desk:
                     size = await asyncio.to_thread(
                         files.write_text, server.game.folder, path, content, uid, self._node.gid_of(uid)
                     )
-                    server.note_written(path)
+                    server.book.keep_written(path)
                     answer = FileContent(server_id=server.id, path=path, size=size)
                 case FileRead(path=path):
                     content = await asyncio.to_thread(files.read_text, server.game.folder, path)

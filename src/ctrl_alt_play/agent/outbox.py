@@ -25,7 +25,7 @@ MOST_UNACKED = 256
 EVENTS_AT_ONCE = 64
 PROGRESS_EVERY_S = 0.25
 RETRY_S = 0.2
-_PART2_FIELDS = ("ready", "desired", "commandId", "restartAt")
+_PART2_FIELDS = ("ready", "desired", "commandId", "restartAt", "crashes")
 log = structlog.get_logger(__name__)
 
 

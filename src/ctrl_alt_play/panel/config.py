@@ -59,9 +59,9 @@ class Config(Settings):
     def database(self) -> str:
         """The database's address, with the driver that we use for it."""
         if not self.database_url:
-            return f"sqlite+aiosqlite:///{self.data / 'panel.db'}"
+            return f"sqlite:///{self.data / 'panel.db'}"
         scheme, separator, rest = self.database_url.partition("://")
-        drivers = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+        drivers = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg"}
         return f"{drivers.get(scheme, scheme)}{separator}{rest}"
 
     def signing_key(self) -> str:

@@ -6,29 +6,27 @@ time, and the others stand in line. Statements on SQLite run in the loop: what r
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVarTuple, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
-from sqlalchemy import JSON, URL, DateTime, Dialect, MetaData, Row, Select, event, make_url, text
+from sqlalchemy import JSON, URL, DateTime, Dialect, MetaData, event, make_url, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
 from ctrl_alt_play.panel.errors import Conflict
-from ctrl_alt_play.panel.sqlite import MOST_AHEAD_PAGES, Checkpoints
+from ctrl_alt_play.panel.sqlite import MOST_AHEAD_PAGES, Checkpoints, Questions
 
 BUSY_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 10
 STATEMENT_TIMEOUT_S = 30
 REACH_TIMEOUT_S = 3
 CLOSE_TIMEOUT_S = 2
-
-Columns = TypeVarTuple("Columns")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -64,9 +62,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine = make_engine(url)
-        is_file = self.engine.dialect.name == "sqlite"
-        self._writer = make_engine(url, writes=True) if is_file else self.engine
-        self._checkpoints = Checkpoints(str(self.engine.url.database)) if is_file else None
+        self._file = _File(url) if url.startswith("sqlite") else None
+        self._writer = self._file.writer if self._file else self.engine
         self._reading = async_sessionmaker(self.engine, expire_on_commit=False)
         self._writing = async_sessionmaker(self._writer, expire_on_commit=False)
         self._users = 0
@@ -90,21 +87,23 @@ class Database:
             with self._in_use():
                 async with self._writing() as session, session.begin():
                     yield session
-                if self._checkpoints is not None:
-                    self._checkpoints.look()
+                if self._file is not None:
+                    self._file.checkpoints.look()
         except IntegrityError as error:
             raise Conflict("That was just changed by someone else: look again, then try again.") from error
 
-    async def row(self, statement: Select[*Columns], parameters: Mapping[str, object]) -> Row[*Columns] | None:
-        """What a prepared statement finds, if it finds anything: for what is asked at each request, without the cost of a session."""
+    async def row(self, question: str, **parameters: str | int | None) -> Sequence[Any] | None:
+        """The row that a SELECT finds, as the driver gives it, or None: for what each request asks, without the cost of a transaction."""
         with self._in_use():
+            if self._file is not None:
+                return await self._file.questions.row(question, parameters)
             async with self.engine.connect() as connection:
-                return (await connection.execute(statement, parameters)).one_or_none()
+                return (await connection.execute(text(question), parameters)).one_or_none()
 
     async def is_reachable(self) -> bool:
         try:
-            async with asyncio.timeout(REACH_TIMEOUT_S), self.reading() as session:
-                await session.execute(text("SELECT 1"))
+            async with asyncio.timeout(REACH_TIMEOUT_S):
+                await self.row("SELECT 1")
         except Exception:  # noqa: BLE001 - whatever it was, the answer is no
             return False
         return True
@@ -125,10 +124,24 @@ class Database:
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._unused.wait()
-        if self._checkpoints is not None:
-            await self._checkpoints.close()
-        await self._writer.dispose()
+        if self._file is not None:
+            await self._file.close()
         await self.engine.dispose()
+
+
+class _File:
+    """What a database in a file has beside the engine for reading."""
+
+    def __init__(self, url: str) -> None:
+        path = str(make_url(url).database)
+        self.writer = make_engine(url, writes=True)
+        self.questions = Questions(path, BUSY_TIMEOUT_MS / 1000)
+        self.checkpoints = Checkpoints(path)
+
+    async def close(self) -> None:
+        await self.checkpoints.close()
+        self.questions.close()
+        await self.writer.dispose()
 
 
 def make_engine(url: str, *, writes: bool = False) -> AsyncEngine:

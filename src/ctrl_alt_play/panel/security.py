@@ -16,12 +16,10 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from sqlalchemy import bindparam, select
 
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.db import database_of
 from ctrl_alt_play.panel.errors import Forbidden, NotFound, TooManyAttempts, Unauthenticated
-from ctrl_alt_play.panel.models import Server, User
 from ctrl_alt_play.panel.permissions import Permission, is_granted
 
 AUDIENCE = "ctrl-alt-play:api"
@@ -30,6 +28,8 @@ TOKEN_LIFETIME = timedelta(hours=12)
 ATTEMPTS_A_MINUTE = 10
 ADDRESSES_KEPT = 10_000
 TOKENS_KEPT = 1_000
+
+_EXPIRED = "The access token has expired: sign in again."
 
 
 class Passwords:
@@ -96,12 +96,16 @@ class Tokens:
         Raises:
             Unauthenticated: it is not ours, or its time is over.
         """
-        claims = self._seen.get(token)
-        if claims is None or claims.ends_at_s <= self._clock.utc().timestamp():
+        claims = self._seen.get(token) or self._learn(token)
+        if claims.ends_at_s <= self._clock.utc().timestamp():
             self._seen.pop(token, None)
-            claims = self._seen[token] = self._verify(token)
-            if len(self._seen) > TOKENS_KEPT:
-                self._seen.popitem(last=False)
+            raise Unauthenticated(_EXPIRED)
+        return claims
+
+    def _learn(self, token: str) -> Claims:
+        claims = self._seen[token] = self._verify(token)
+        if len(self._seen) > TOKENS_KEPT:
+            self._seen.popitem(last=False)
         return claims
 
     def _verify(self, token: str) -> Claims:
@@ -114,7 +118,7 @@ class Tokens:
                 options={"require": ["sub", "exp", "aud"]},
             )
         except jwt.ExpiredSignatureError as error:
-            raise Unauthenticated("The access token has expired: sign in again.") from error
+            raise Unauthenticated(_EXPIRED) from error
         except jwt.InvalidTokenError as error:
             raise Unauthenticated("The access token is not valid: sign in again.") from error
         return Claims(str(claims["sub"]), claims.get("ver"), float(claims["exp"]))
@@ -194,22 +198,23 @@ class Allowed:
             raise Unauthenticated("Sign in first: send the access token as `Authorization: Bearer …`.")
         claims = cast("Tokens", connection.app.state.tokens).read(credentials.credentials)
         server_id = connection.path_params.get("server_id")
-        found = await database_of(connection).row(_WHO, {"user_id": claims.user_id, "server_id": server_id})
-        if found is None or found.token_version != claims.token_version:
+        found = await database_of(connection).row(_WHO, user_id=claims.user_id, server_id=server_id)
+        if found is None or found[2] != claims.token_version:
             raise Unauthenticated("The access token is no longer valid: sign in again.")
-        actor = Actor(claims.user_id, found.username, found.is_admin)
-        if server_id is not None and not _can_see(actor, found.owner_id):
+        username, is_admin, _, owner_id = found
+        actor = Actor(claims.user_id, username, bool(is_admin))
+        if server_id is not None and not _can_see(actor, owner_id):
             raise NotFound("There is no such server.")
         if not is_granted(self.permission, is_admin=actor.is_admin):
             raise Forbidden("That is for administrators.")
         return actor
 
 
-_WHO = (
-    select(User.username, User.is_admin, User.token_version, Server.owner_id)
-    .outerjoin_from(User, Server, Server.id == bindparam("server_id"))
-    .where(User.id == bindparam("user_id"))
-)
+_WHO = """
+SELECT users.username, users.is_admin, users.token_version, servers.owner_id
+FROM users LEFT JOIN servers ON servers.id = :server_id
+WHERE users.id = :user_id
+"""
 """Whoever asks, and the owner of the server that they ask about: one question to the database a request."""
 
 

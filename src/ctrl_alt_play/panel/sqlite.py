@@ -8,10 +8,10 @@ import asyncio
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import URL
@@ -27,6 +27,7 @@ CHECKPOINT_EVERY_S = 1.0
 MOST_AHEAD_PAGES = 16_384
 """64 MiB: past that SQLite does the checkpoint itself, within a commit."""
 
+Result = TypeVar("Result")
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
@@ -81,23 +82,27 @@ class Connection(AsyncAdapt_dbapi_connection):
     def close(self) -> None:
         self._connection.close()
 
-    async def patiently(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """Does it again while another connection holds the lock, as long as the time that there is for it.
+    async def patiently(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        return await patiently(self._patience_s, work, *arguments)
 
-        Raises:
-            sqlite3.OperationalError: "database is locked" when that is over.
-        """
-        deadline, pause_s = None, FIRST_PAUSE_S
-        while True:
-            try:
-                return work(*arguments)
-            except sqlite3.OperationalError as error:
-                now = time.monotonic()
-                deadline = deadline or now + self._patience_s
-                if error.sqlite_errorcode not in _WAITED_FOR or now >= deadline:
-                    raise
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+async def patiently(patience_s: float, work: Callable[..., Result], *arguments: Any) -> Result:
+    """Does it again while another connection holds the lock, as long as the time that there is for it.
+
+    Raises:
+        sqlite3.OperationalError: "database is locked" when that is over.
+    """
+    deadline, pause_s = None, FIRST_PAUSE_S
+    while True:
+        try:
+            return work(*arguments)
+        except sqlite3.OperationalError as error:
+            now = time.monotonic()
+            deadline = deadline or now + patience_s
+            if error.sqlite_errorcode not in _WAITED_FOR or now >= deadline:
+                raise
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
 _WAITED_FOR = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY)
@@ -149,6 +154,29 @@ class InlineDialect(SQLiteDialect_pysqlite):
 
 
 registry.register("sqlite.inline", __name__, "InlineDialect")
+
+
+class Questions:
+    """A connection that is kept for questions of one statement, each of which sees the moment at which it is asked."""
+
+    def __init__(self, file: str, patience_s: float) -> None:
+        self._file = file
+        self._patience_s = patience_s
+        self._connection: sqlite3.Connection | None = None
+
+    async def row(self, question: str, parameters: Mapping[str, Any]) -> Sequence[Any] | None:
+        return await patiently(self._patience_s, self._row, question, parameters)
+
+    def _row(self, question: str, parameters: Mapping[str, Any]) -> Sequence[Any] | None:
+        if self._connection is None:
+            self._connection = sqlite3.connect(self._file, timeout=0, isolation_level=None)
+        rows = self._connection.execute(question, parameters).fetchall()
+        return rows[0] if rows else None
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 class Checkpoints:

@@ -106,8 +106,6 @@ class AgentSession(Session):
         answers.forget_open()
         self._beat_every_s = HEARTBEAT_INTERVAL_S
         self._beat_at = clock.monotonic() + HEARTBEAT_INTERVAL_S
-        self.version = OLDEST_VERSION
-        """What is spoken on this connection: part 1 until the panel's welcome."""
         self.refusal: Fault | None = None
         """Why nothing more can be said on this connection."""
 
@@ -147,9 +145,8 @@ class AgentSession(Session):
     def _receive_command(self, command: Command) -> Received:
         if repeated := self._repeated(command.id):
             return repeated
-        try:
-            action = Action(command.action)
-        except ValueError:
+        action = self._action(command.action)
+        if action is None:
             self.counts["unknown"] += 1
             fault = Fault(ErrorCode.UNKNOWN_ACTION, f"Unknown action: {command.action}")
             return Received(replies=(self.refuse(command.id, fault),))
@@ -160,9 +157,15 @@ class AgentSession(Session):
             return Received(replies=(self.refuse(command.id, fault),))
         return Received(Request(action, server_id, content, id=command.id))
 
+    def _action(self, name: str) -> Action | None:
+        try:
+            return Action(name) if self._knows(name) else None
+        except ValueError:
+            return None
+
     def _receive_legacy(self, message: Legacy) -> Received:
-        shape = TO_AGENT.get(message.type)
-        if shape is None:
+        shape = TO_AGENT.get(message.type) if self._knows(message.type) else None
+        if shape is None or (shape is Welcome and not _is_welcome(message.data)):
             self.counts["unknown"] += 1
             return Received()
         try:
@@ -216,6 +219,15 @@ class AgentSession(Session):
         frame = self.encode(response)
         self._answers.give(response.id, frame)
         return frame
+
+
+def _is_welcome(data: object) -> bool:
+    """Whether it is part 2's word, and not another panel's greeting, which means nothing to us."""
+    try:
+        read(Welcome, data)
+    except Fault:
+        return False
+    return True
 
 
 def _id_of(request: Request) -> str:

@@ -125,6 +125,7 @@ class StatusChanged(News):
     desired: Desired | None = None
     command_id: str | None = Field(default=None, description="what brought it about, when that was a command")
     restart_at: Instant = Field(default=None, description="crashed: when the node starts it again by itself")
+    crashes: int | None = Field(default=None, description="within the crash policy's window")
 
     @property
     def word(self) -> str | None:
@@ -317,6 +318,15 @@ TO_PANEL: dict[str, type[Model]] = {
     "error": ErrorReport,
     "state_snapshot": StateSnapshot,
 }
+
+
+OF_PART_2 = frozenset(
+    (
+        *(Action.UPDATE_SERVER, Action.ADOPT_SERVER, Action.CANCEL),
+        *("ack", "state_snapshot", "command_completed", "server_crashed", "operation_progress"),
+    )
+)
+"""Actions, events and messages that nobody knows who speaks part 1. `welcome` is what ends it."""
 
 
 def wire(content: Model) -> dict[str, Any]:

@@ -99,6 +99,14 @@ class Response(News):
     error: ErrorBody | None = None
 
 
+def _count(value: object) -> int | None:
+    """A number that counts from 1; in part 1 a field of that name may hold anything."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else None
+
+
+Count = Annotated[int | None, BeforeValidator(_count)]
+
+
 class Event(Model):
     """`seq` and `missing` are part 2's: a durable event has a number, and says how many just before it were given up when the spool was full."""
 
@@ -106,8 +114,8 @@ class Event(Model):
     timestamp: Instant = None
     event: str = Field(max_length=128)
     data: dict[str, Any] = Field(default_factory=dict)
-    seq: int | None = Field(default=None, ge=1)
-    missing: int | None = Field(default=None, ge=1)
+    seq: Count = None
+    missing: Count = None
 
 
 class Legacy(News):

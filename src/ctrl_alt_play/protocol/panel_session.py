@@ -66,8 +66,6 @@ class PanelSession(Session):
         super().__init__(clock)
         self._node_id = node_id
         self._deadlines: dict[str, float] = {}
-        self.version = OLDEST_VERSION
-        """What is spoken on this connection: part 1 until `agree` finds more."""
 
     def agree(self, offered: ProtocolRange | None) -> int:
         """The version spoken from here on: the highest that both ends know. Who offers nothing speaks part 1.
@@ -129,9 +127,8 @@ class PanelSession(Session):
                 case Event():
                     return self._receive_event(message)
                 case Legacy():
-                    return self._receive_news(
-                        message.type, TO_PANEL.get(message.type), message.data, message.message_id
-                    )
+                    shape = TO_PANEL.get(message.type) if self._knows(message.type) else None
+                    return self._receive_news(message.type, shape, message.data, message.message_id)
                 case Command():
                     self.counts["unknown"] += 1
                     return Received()
@@ -145,7 +142,7 @@ class PanelSession(Session):
 
         In part 1 there are no durable events, whatever else an agent sends along.
         """
-        shape = EVENTS.get(event.event)
+        shape = EVENTS.get(event.event) if self._knows(event.event) else None
         if event.seq is None or self.version == OLDEST_VERSION:
             return self._receive_news(event.event, shape, event.data, None)
         content: Model = Nothing()

@@ -33,7 +33,6 @@ class CrashCause(StrEnum):
     IMAGE_MISSING = "image_missing"
     READINESS_LOST = "readiness_lost"
     START_FAILED = "start_failed"
-    NODE_RESTARTED = "node_restarted"
 
 
 class ServerCrashed(News):

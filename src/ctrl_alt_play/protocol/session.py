@@ -6,7 +6,7 @@ Like the whole of this package, sessions do no I/O and own no clock: they are gi
 from collections import Counter
 
 from ctrl_alt_play.clock import Clock
-from ctrl_alt_play.protocol.contents import ErrorReport, wire
+from ctrl_alt_play.protocol.contents import OF_PART_2, ErrorReport, wire
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import OLDEST_VERSION, VERSION, Legacy, Message, encode, parse
 from ctrl_alt_play.protocol.part2 import ProtocolRange
@@ -32,6 +32,8 @@ class Session:
     """
 
     def __init__(self, clock: Clock) -> None:
+        self.version = OLDEST_VERSION
+        """What is spoken on this connection: part 1 until more is agreed."""
         self._clock = clock
         self._heard_at = clock.monotonic()
         self.counts: Counter[str] = Counter()
@@ -53,6 +55,10 @@ class Session:
 
     def encode(self, message: Message) -> str:
         return encode(message, self._clock.utc())
+
+    def _knows(self, name: str) -> bool:
+        """Whether an action, event or message of this name may mean something on this connection."""
+        return self.version > OLDEST_VERSION or name not in OF_PART_2
 
     def _open(self, frame: str | bytes) -> Message:
         """Counts a frame and reads its envelope.

@@ -11,6 +11,8 @@ from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 KILLED = Fault(ErrorCode.INVALID_STATE, "A kill has overtaken it.")
 DROPPED = Fault(ErrorCode.INVALID_STATE, "A kill or a deletion has overtaken it.")
 CANCELLED = Fault(ErrorCode.CANCELLED, "It was cancelled.")
+_OVERTAKEN = {Action.START_SERVER, Action.STOP_SERVER, Action.RESTART_SERVER, Action.DELETE_SERVER}
+"""What a kill overtakes: all that is about the game's life, and not what is about its specification."""
 _CANCELLABLE = {Action.CREATE_SERVER, Action.START_SERVER}
 """What can be undone while it is under way. A game that was told to end cannot be told otherwise."""
 
@@ -24,6 +26,8 @@ class Inbox:
         self.arrived = asyncio.Event()
         self.reason = KILLED
         """Why what is under way has to give way."""
+        self.is_closed = False
+        """Nothing that comes from now on will be done."""
         self._waiting: deque[OperationRecord] = deque()
         self._dropped: list[tuple[OperationRecord, Fault]] = []
 
@@ -49,7 +53,7 @@ class Inbox:
         """Takes an accepted command. A kill ends what is under way and what waits, but not what comes after it."""
         if operation.action is Action.KILL_SERVER:
             for each in list(self._waiting):
-                if each.action is not Action.KILL_SERVER:
+                if each.action in _OVERTAKEN:
                     self._drop(each, DROPPED)
             self.reason = KILLED
             self.overtaken.set()
@@ -80,6 +84,11 @@ class Inbox:
             raise Fault(ErrorCode.INVALID_STATE, "It is under way and cannot be undone any more.")
         self.reason = CANCELLED
         self.overtaken.set()
+
+    def close(self) -> None:
+        """There is nothing any more that anything could be done to."""
+        self.is_closed = True
+        self.drop_all()
 
     def drop_all(self) -> None:
         for operation in list(self._waiting):

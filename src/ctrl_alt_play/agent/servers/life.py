@@ -106,6 +106,10 @@ class Life:
         crashed_at = () if desired is Desired.ON else self.crashed_at
         return replace(self, desired=desired, crashed_at=crashed_at, restart_at=None)
 
+    def want(self, desired: Desired, now: float) -> "Life":
+        """What was wanted is wanted no more."""
+        return _planned(replace(self, desired=desired), now)
+
     def begin(self, action: Action, *, is_own: bool = False) -> "Life":
         """An action is under way, and takes the place of what was planned."""
         return replace(self, doing=action, is_own=is_own, restart_at=None)
@@ -152,6 +156,8 @@ class Life:
 
     def fail_to_start(self, policy: CrashPolicy, now: float) -> "Life":
         """What the node owed could not be done: it counts as a crash, so that it is not tried for ever."""
+        if not policy.restart:
+            return replace(self, desired=Desired.OFF)
         if self.ended is None or self.observed is not ServerState.STOPPED:
             return _crash(self, policy, now)
         ended = Ended(at=self.ended.at, observed=ServerState.CRASHED)

@@ -1,23 +1,75 @@
-"""Game queries: what a player's server list asks a game. The libraries take a while to load, so they are loaded when the first is asked for."""
+"""Game queries: what a player's server list asks a game. The libraries take a while to load, so they are loaded when the first is asked for.
+
+What answers is a stranger's program on this node: it gets no more of the agent's memory and time than an answer needs.
+"""
 
 import asyncio
+import bz2
 import importlib
+import json
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+MOST_BYTES = 2**18
+"""Of an answer."""
 Query = Callable[[str, int, float], Awaitable[Any]]
 """Takes an address, a port and a time limit in seconds; gives what the game said of itself. Raises anything when it said nothing of use."""
 
 
-async def _minecraft(address: str, port: int, timeout_s: float) -> Any:
-    mcstatus = await _loaded("mcstatus")
-    return await mcstatus.JavaServer(address, port, timeout_s).async_status(tries=1)
+async def _minecraft(address: str, port: int, _timeout_s: float) -> Any:
+    """The answer is read by mcstatus, and taken in here: it would itself take in two gigabytes from a game that sends them."""
+    reader, writer = await asyncio.open_connection(address, port, limit=MOST_BYTES)
+    try:
+        hello = b"\x00" + _varint(47) + _sized(address.encode()) + port.to_bytes(2, "big") + _varint(1)
+        writer.write(_sized(hello) + _sized(b"\x00"))
+        await _read_varint(reader)
+        kind, length = await _read_varint(reader), await _read_varint(reader)
+        if kind != 0 or length > MOST_BYTES:
+            raise ValueError(f"this is no status: kind {kind}, {length} bytes")
+        status = json.loads(await reader.readexactly(length))
+    finally:
+        writer.transport.abort()
+    responses = await _loaded("mcstatus.responses")
+    return responses.JavaStatusResponse.build(status)
+
+
+def _sized(data: bytes) -> bytes:
+    return _varint(len(data)) + data
+
+
+def _varint(number: int) -> bytes:
+    data = b""
+    while number > 0x7F:
+        number, data = number >> 7, data + bytes([number & 0x7F | 0x80])
+    return data + bytes([number])
+
+
+async def _read_varint(reader: asyncio.StreamReader) -> int:
+    number = 0
+    for shift in range(0, 35, 7):
+        (byte,) = await reader.readexactly(1)
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number
+    raise ValueError("this is no number of Minecraft's")
 
 
 async def _opengsq(name: str, question: str, address: str, port: int, timeout_s: float) -> Any:
     protocols = await _loaded("opengsq.protocols")
+    protocols.source.bz2 = _Bounded
     return await getattr(getattr(protocols, name)(address, port, timeout_s), question)()
+
+
+class _Bounded:
+    """In place of the module by which opengsq unpacks what a game sends: a hundred bytes may hold gigabytes."""
+
+    @staticmethod
+    def decompress(data: bytes) -> bytes:
+        unpacked = bz2.BZ2Decompressor().decompress(data, MOST_BYTES)
+        if len(unpacked) == MOST_BYTES:
+            raise ValueError("the answer is too long")
+        return unpacked
 
 
 async def _loaded(module: str) -> Any:

@@ -6,21 +6,22 @@ remember, and reaches the panel from there.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import structlog
 
 from ctrl_alt_play.agent.engine.base import Container
-from ctrl_alt_play.agent.records import Entry, Memory, News, OperationRecord, Run, ServerRecord
+from ctrl_alt_play.agent.records import Entry, OperationRecord, ServerRecord
 from ctrl_alt_play.agent.servers import telling
 from ctrl_alt_play.agent.servers.actions import Actions
-from ctrl_alt_play.agent.servers.changes import GoodRun
+from ctrl_alt_play.agent.servers.book import Book
 from ctrl_alt_play.agent.servers.game import Game
 from ctrl_alt_play.agent.servers.history import History
 from ctrl_alt_play.agent.servers.inbox import Inbox
 from ctrl_alt_play.agent.servers.life import DOWN, LEADS_TO, Duty, Life, check, remembered
 from ctrl_alt_play.agent.servers.node import Node
-from ctrl_alt_play.agent.servers.turns import Overtaken, Turns
+from ctrl_alt_play.agent.servers.turns import Overtaken, Turns, unless_overtaken
 from ctrl_alt_play.agent.servers.watch import Watch
 from ctrl_alt_play.agent.tables import DESIRES
 from ctrl_alt_play.logs import carrying
@@ -30,15 +31,13 @@ from ctrl_alt_play.protocol.part2 import OperationProgress, ServerSnapshot, Unde
 from ctrl_alt_play.protocol.specification import Desired
 
 RETRY_S = 1.0
-MOST_WRITTEN = 20
+CARRY_S = 90.0
+"""How long an action that was cut off waits for its engine."""
 ENGINE_GAP_S = 5.0
 """How long before the engine was seen to be gone a game may have gone with it."""
 LOST_TO_DOCKER = 255
 """The exit code that Docker gives a container that died while Docker did not run."""
 log = structlog.get_logger(__name__)
-
-_LASTING = set(ServerState) - {ServerState.STARTING, ServerState.STOPPING}
-"""What a panel of part 1 is told of. The two others are answered to the command, and seen in the status."""
 
 
 class Server:
@@ -58,27 +57,28 @@ class Server:
         self.line_turns, self.file_turns = Turns(), Turns()
         """For what goes on beside actions, and does not wait for the other."""
         self.watch: Watch | None = None
-        self.is_gone = False
-        """It is deleted, or never came to be: nothing that is enqueued from now on will be done."""
         self.left = asyncio.Event()
         """Nothing is left of it, and its id is free again."""
         self._node = node
         self._on_gone = on_gone
-        self._memory = record.memory
+        self.book = Book(self.game, self.inbox, node)
         self._actions = Actions(self, node)
-        self._history = History(self.game, node, self._went_well)
-        self._since = node.clock.utc()
+        self._history = History(self.game, node, self.book.keep_good_run)
         self._phase: str | None = None
         self._is_lost = False
-        self._is_known = False
+        self._in_sight = asyncio.Event()
         self._first_look_after: float | None = 0.0
+        self._wanted_before: dict[int, Desired] = {}
         self._due_at = node.clock.monotonic()
-        self._told: ServerState | None = None
-        self._news: ServerState | None = None
 
     @property
     def id(self) -> str:
         return self.game.id
+
+    @property
+    def is_gone(self) -> bool:
+        """It is deleted, or never came to be: nothing that is enqueued from now on will be done."""
+        return self.inbox.is_closed
 
     @property
     def record(self) -> ServerRecord:
@@ -107,6 +107,7 @@ class Server:
 
     def enqueue(self, operation: OperationRecord) -> None:
         """Takes an accepted action into the inbox; what is wanted of the server changes with it."""
+        self._wanted_before[operation.position] = self.life.desired
         self.apply(self.life.accept(operation.action))
         self.inbox.put(operation)
 
@@ -118,7 +119,7 @@ class Server:
         """Performs what is accepted, one after the other, and what the node owes the server by itself, until it is deleted."""
         while not self.is_gone:
             await self._tell_dropped()
-            if self._memory.is_unreported and self._is_known:
+            if self.book.memory.is_unreported and self._in_sight.is_set():
                 await self._report()
             elif not self.inbox.is_empty:
                 await self._perform(self.inbox.take())
@@ -140,7 +141,7 @@ class Server:
             Fault: the engine does not answer.
         """
         if await self.game.look() and not self.is_gone:
-            self._is_known = True
+            self._in_sight.set()
             if self.life.doing is None or self.state is ServerState.UNKNOWN:
                 self.settle()
 
@@ -153,11 +154,10 @@ class Server:
 
     def lose_sight(self) -> None:
         """The engine is away: nothing is known of the container until it is back."""
-        self._is_known = False
+        self._in_sight.clear()
         self._first_look_after = self.now()
         self.apply(self.life.lose())
-        if self._told is not self.state:
-            self._write(self._memory, self._tell(self.state))
+        self.book.lose_sight(self.life)
 
     def snapshot(self) -> ServerSnapshot:
         """All axes, as they are now."""
@@ -166,7 +166,7 @@ class Server:
         if current is not None:
             under_way = UnderWay(command_id=current.id, action=current.action, phase=self._phase)
         revision = self.record.specification.revision
-        return telling.snapshot(self.id, revision, self.life, self.container, self._since, under_way)
+        return telling.snapshot(self.id, revision, self.life, self.container, self.book.since, under_way)
 
     async def close(self) -> None:
         """Lets go of the game, which goes on."""
@@ -175,7 +175,7 @@ class Server:
 
     def settle(self, *, forced: bool | None = None) -> None:
         """Has the life follow what was seen last."""
-        if not self._is_known:
+        if not self._in_sight.is_set():
             return
         container = self.game.container
         sight = telling.sight_of(container, is_excused=container is not None and self._is_excused(container))
@@ -189,23 +189,17 @@ class Server:
             return
         if after.observed in DOWN:
             self._unwatch()
-        if after.observed is not before.observed:
-            self._since = self._node.clock.utc()
         if after.restart_at is not None and after.restart_at != before.restart_at:
             longest_s = max(self.record.specification.crash.backoff)
             self._due_at = self._node.clock.monotonic() + min(max(0.0, after.restart_at - self.now()), longest_s)
-        has_crashed = after.ended != before.ended and after.observed is ServerState.CRASHED
-        self._write(
-            self._remembered(is_unreported=has_crashed or self._memory.is_unreported),
-            *self._news_of(before, after, forced=forced),
-        )
+        self.book.change(before, after, forced=forced)
         self.inbox.arrived.set()
 
     def fail_to_start(self, fault: Fault) -> None:
         """The node could not start what should run."""
         self._history.start_fault = fault
         self.apply(self.life.fail_to_start(self.record.specification.crash, self.now()))
-        self._write(self._remembered(is_unreported=True))
+        self.book.owe_report(self.life)
 
     def watch_game(self, *, is_found: bool = False) -> None:
         """Watches the run that goes on; one that was found running may be a run whose readiness is known already."""
@@ -213,12 +207,12 @@ class Server:
         if container is None or not container.is_running:
             return
         watch = self.watch = Watch(self.record.specification, container, self._node.clock, self._decided, self._lose)
-        run = self._memory.run
+        run = self.book.memory.run
         if is_found and run is not None and run.started_at == watch.started_at and not run.is_awaited:
             watch.go_on(is_ready=run.ready is True)
         elif watch.has_rule:
             self.apply(self.life.await_ready())
-            self._write(self._remembered())
+            self.book.remember(self.life)
             watch.begin(self._node.engine if is_found else None)
         else:
             watch.go_on(is_ready=False)
@@ -239,16 +233,10 @@ class Server:
             current.phase.update(phase)
             await self._node.journal.written(Entry(phase=(current.position, dict(current.phase))))
 
-    def note_written(self, path: str) -> None:
-        """A person has written a file of the server."""
-        written = (*(each for each in self._memory.written if each != path), path)[-MOST_WRITTEN:]
-        self._write(self._memory.model_copy(update={"written": written}))
-
     async def vanish(self) -> None:
         """The server is no more; the end of the action that brought it about says so."""
-        self.is_gone = True
+        self.inbox.close()
         await self.close()
-        self.inbox.drop_all()
 
     async def _do_duty(self) -> None:
         """What the node owes by itself; else waits for something to happen."""
@@ -290,21 +278,43 @@ class Server:
     async def _perform(self, operation: OperationRecord) -> None:
         with carrying(command_id=operation.id, server_id=self.id):
             began_at = self._node.clock.utc()
-            self._news = None
+            self.book.begin()
             if operation.action in LEADS_TO:
                 self.apply(self.life.begin(operation.action))
-            result: telling.Result = {}
-            fault: Fault | None = None
-            try:
-                result = await self._actions.perform(operation)
-            except Overtaken:
-                fault = self.inbox.reason
-            except Fault as error:
-                fault = error
-            except Exception as error:
-                log.exception("operation_broke", action=operation.action)
-                fault = Fault(ErrorCode.INTERNAL, f"The agent could not do it: {error!r}. Its log says more.")
+            result, fault = await self._carry_through(operation)
             await self._conclude(operation, fault, result, began_at)
+
+    async def _carry_through(self, operation: OperationRecord) -> tuple[telling.Result, Fault | None]:
+        """Goes on, for a while, when the engine comes back that went away in the middle of it. A creation that failed has left nothing."""
+        may_go_on = self._in_sight.is_set() and operation.action is not Action.CREATE_SERVER
+        until_s = self._node.clock.monotonic() + CARRY_S
+        while True:
+            result, fault = await self._try(operation)
+            is_cut_off = fault is not None and fault.code is ErrorCode.DOCKER_UNAVAILABLE
+            if not (is_cut_off and may_go_on) or self._node.clock.monotonic() > until_s:
+                return result, fault
+            log.warning("operation_waits_for_engine", action=operation.action)
+            try:
+                await unless_overtaken(self._come_in_sight(), self.inbox.overtaken)
+            except Overtaken:
+                return {}, self.inbox.reason
+
+    async def _try(self, operation: OperationRecord) -> tuple[telling.Result, Fault | None]:
+        try:
+            return await self._actions.perform(operation), None
+        except Overtaken:
+            return {}, self.inbox.reason
+        except Fault as fault:
+            return {}, fault
+        except Exception as error:
+            log.exception("operation_broke", action=operation.action)
+            return {}, Fault(ErrorCode.INTERNAL, f"The agent could not do it: {error!r}. Its log says more.")
+
+    async def _come_in_sight(self) -> None:
+        await asyncio.sleep(RETRY_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CARRY_S):
+                await self._in_sight.wait()
 
     async def _conclude(
         self, operation: OperationRecord, fault: Fault | None, result: telling.Result, began_at: datetime
@@ -316,33 +326,40 @@ class Server:
             self.settle()
             self.apply(self.life.end(desired=self._desired_after(operation, fault), now=self.now()))
             self.settle()
-            if fault is None and operation.action in LEADS_TO and self._news is not self.state:
-                self._write(self._memory, self._tell(self.state))
+            if fault is None and operation.action in LEADS_TO:
+                self.book.repeat(self.life)
         await self._end(operation, fault, result, began_at)
         self.inbox.current = None
 
     def _desired_after(self, operation: OperationRecord, fault: Fault | None) -> Desired:
-        """A start that a person asked for and that failed is not repeated, unless one that waits asks for it again."""
-        if fault is None or DESIRES.get(operation.action) is not Desired.ON:
+        """A start that a person asked for and that failed is not repeated, unless one that waits asks for it again. What was not even tried,
+        for want of an engine or because it was cancelled, has changed nothing of what is wanted.
+        """
+        before = self._wanted_before.pop(operation.position, self.life.desired)
+        if fault is None or operation.action not in DESIRES:
             return self.life.desired
+        is_undone = fault.code in {ErrorCode.DOCKER_UNAVAILABLE, ErrorCode.CANCELLED}
+        if DESIRES[operation.action] is Desired.OFF:
+            before = before if is_undone else self.life.desired
+        elif fault.code is not ErrorCode.DOCKER_UNAVAILABLE:
+            before = Desired.OFF
         wanted = [DESIRES[each] for each in self.inbox.waiting_actions() if each in DESIRES]
-        return wanted[-1] if wanted else Desired.OFF
+        return wanted[-1] if wanted else before
 
     async def _tell_dropped(self) -> None:
         """Ends what was overtaken: it was accepted, so it is told."""
         for operation, fault in self.inbox.take_dropped():
             self._tell_failure(operation, fault)
+            desired = self._desired_after(operation, fault)
+            if fault.code is ErrorCode.CANCELLED:
+                self.apply(self.life.want(desired, self.now()))
             await self._end(operation, fault, {}, None)
 
     async def _end(
         self, operation: OperationRecord, fault: Fault | None, result: telling.Result, began_at: datetime | None
     ) -> None:
-        now = self._node.clock.utc()
         removes = self.is_gone and operation is self.inbox.current
-        is_deletion = removes and fault is None
-        before = (telling.deletion(self.id, self._told, now),) if is_deletion else ()
-        entry = telling.end(operation, fault, result, began_at, now, *before, removes=removes)
-        await self._node.journal.written(entry)
+        await self._node.journal.written(self.book.end(operation, fault, result, began_at, is_removed=removes))
         self._node.teller.ended(operation, telling.word(operation, self.state, fault), fault)
         if removes:
             self._on_gone(self)
@@ -350,14 +367,13 @@ class Server:
 
     async def _report(self) -> None:
         """Tells of a crash, once its last words are in."""
-        news = await self._history.report(self.life, self._memory)
-        self._write(self._remembered(is_unreported=False), news)
+        self.book.report(self.life, await self._history.report(self.life, self.book.memory))
 
     def _is_excused(self, container: Container) -> bool:
         """Whether a game's end may be Docker's or the machine's own, so that it counts as no crash."""
         if self._first_look_after is None:
             return False
-        was_booted = bool(self._memory.boot_id) and self._memory.boot_id != self._node.boot_id
+        was_booted = bool(self.book.memory.boot_id) and self.book.memory.boot_id != self._node.boot_id
         went_with_engine = (
             self._first_look_after > 0
             and container.finished_at is not None
@@ -365,60 +381,11 @@ class Server:
         )
         return was_booted or went_with_engine or container.exit_code == LOST_TO_DOCKER
 
-    def _news_of(self, before: Life, after: Life, *, forced: bool | None) -> tuple[News, ...]:
-        is_news = after.observed is not before.observed and after.observed is not self._told
-        if is_news and after.observed in _LASTING:
-            return (self._tell(after.observed, forced=forced),)
-        told = [(life.observed, life.ready, life.desired, life.restart_at) for life in (before, after)]
-        if told[0] == told[1]:
-            return ()
-        return (self._status(before.observed, forced=forced, is_for_part1=False),)
-
-    def _tell(self, state: ServerState, *, forced: bool | None = None) -> News:
-        """What the server has become. What succeeded is always told, also where nothing was seen to change: a game may have died and
-        been started again within one action."""
-        previous, self._told = self._told, state
-        self._news = state
-        return self._status(previous, forced=forced, is_for_part1=True)
-
-    def _status(self, previous: ServerState | None, *, forced: bool | None, is_for_part1: bool) -> News:
-        current = self.inbox.current
-        told = telling.change(
-            self.id, previous, self.life, self.container, current.id if current else None, forced=forced
-        )
-        return News(telling.STATUS, self.id, told, self._node.clock.utc(), is_for_part1)
-
     def _tell_failure(self, operation: OperationRecord, fault: Fault) -> None:
         log.warning(
             "operation_failed", server_id=self.id, action=operation.action, code=fault.code, reason=fault.message
         )
-        self._write(self._memory, *telling.failure(operation, fault, self._node.clock.utc()))
-
-    def _remembered(self, *, is_unreported: bool | None = None) -> Memory:
-        life, memory = self.life, self._memory
-        return memory.model_copy(
-            update={
-                "desired": life.desired,
-                "crashed_at": life.crashed_at,
-                "restart_at": life.restart_at,
-                "ended": life.ended,
-                "is_unreported": memory.is_unreported if is_unreported is None else is_unreported,
-                "run": self._run(),
-                "boot_id": self._node.boot_id if self.game.is_running else memory.boot_id,
-            }
-        )
-
-    def _run(self) -> Run | None:
-        container = self.container
-        if container is None or container.started_at is None or not container.is_running:
-            return self._memory.run
-        return Run(started_at=container.started_at.timestamp(), ready=self.life.ready, is_awaited=self.life.is_awaited)
-
-    def _write(self, memory: Memory, *news: News) -> None:
-        kept = None if memory == self._memory or self.is_gone else (self.id, memory)
-        self._memory = memory
-        if kept or news:
-            self._node.journal.put(Entry(news=news, memory=kept))
+        self.book.fail(operation, fault)
 
     def _decided(self, ready: bool | None) -> None:  # noqa: FBT001 - a callback's one argument
         self.apply(self.life.decide(ready=ready))
@@ -431,10 +398,6 @@ class Server:
         self._history.end_run()
         if watch is not None:
             watch.cancel()
-
-    def _went_well(self, run: GoodRun) -> None:
-        """What is changed from here on may be why a later run does not go well."""
-        self._write(self._memory.model_copy(update={"good_run": run.model_dump_json(by_alias=True), "written": ()}))
 
     def _lose(self) -> None:
         self._is_lost = self._history.was_lost = True

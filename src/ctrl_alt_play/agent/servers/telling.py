@@ -51,6 +51,7 @@ def change(
         desired=life.desired,
         command_id=command_id,
         restart_at=None if life.restart_at is None else at_seconds(life.restart_at),
+        crashes=len(life.crashed_at),
     )
 
 

@@ -257,6 +257,7 @@ class Connection:
                 if isinstance(fact, Answered):
                     self._answer(fact)
                 self._inbox.task_done()
+            await asyncio.sleep(0)  # whoever waits for an answer goes on before the next news is taken in
 
     async def _keep_batch(self, facts: list[Fact]) -> None:
         """Where nothing can be kept at all the connection ends: the agent comes back and tells the truth anew."""

@@ -26,7 +26,7 @@ class Health(BaseModel):
     connected_agents: int
 
 
-def _gateway(request: Request) -> Gateway:
+async def _gateway(request: Request) -> Gateway:
     return cast("Gateway", request.app.state.gateway)
 
 

@@ -14,7 +14,7 @@ from ctrl_alt_play.panel.security import Allowed
 router = APIRouter(prefix="/api/nodes", tags=["nodes"], dependencies=[Depends(Allowed(Permission.NODES_MANAGE))])
 
 
-def _nodes(request: Request) -> Nodes:
+async def _nodes(request: Request) -> Nodes:
     return cast("Nodes", request.app.state.nodes)
 
 

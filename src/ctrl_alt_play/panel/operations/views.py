@@ -50,7 +50,7 @@ async def _away_since(session: AsyncSession, node_ids: set[str]) -> dict[str, da
     return {node.id: node.since for node in nodes}
 
 
-def _views_of(connection: HTTPConnection) -> Views:
+async def _views_of(connection: HTTPConnection) -> Views:
     return Views(
         database_of(connection), cast("Progress", connection.app.state.progress)
     )  # Starlette's state has no types

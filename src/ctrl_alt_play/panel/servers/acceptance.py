@@ -20,7 +20,10 @@ DESIRES = {
     OperationKind.STOP: Desired.OFF,
     OperationKind.KILL: Desired.OFF,
 }
-_OPERATIONS, _SERVERS = cast("Table", Operation.__table__), cast("Table", Server.__table__)  # as mapped, they are tables
+_OPERATIONS, _SERVERS = (
+    cast("Table", Operation.__table__),
+    cast("Table", Server.__table__),
+)  # as mapped, they are tables
 _OF_SERVER = update(_SERVERS).where(_SERVERS.c.id == bindparam("its_id"))
 _OF_OPERATION = update(_OPERATIONS).where(
     _OPERATIONS.c.id == bindparam("its_id"), _OPERATIONS.c.state == OperationState.QUEUED

@@ -35,15 +35,15 @@ elsewhere = APIRouter(prefix="/api")
 ACCEPTED = status.HTTP_202_ACCEPTED
 
 
-def _orders(request: Request) -> Orders:
+async def _orders(request: Request) -> Orders:
     return cast("Orders", request.app.state.orders)
 
 
-def _consoles(request: Request) -> Consoles:
+async def _consoles(request: Request) -> Consoles:
     return cast("Consoles", request.app.state.consoles)
 
 
-def _clock(request: Request) -> Clock:
+async def _clock(request: Request) -> Clock:
     return cast("Clock", request.app.state.clock)
 
 

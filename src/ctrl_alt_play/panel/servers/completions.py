@@ -93,7 +93,7 @@ async def _adopt(taking: Taking, told: CommandCompleted, operation: Operation) -
 
 
 async def _make(taking: Taking, operation: Operation, specification: Specification) -> None:
-    """The server, as its node told what it is made of; what it is, its node told just before."""
+    """The server, as its node told what it is made of."""
     now = taking.now
     server = Server(
         id=operation.server_id,
@@ -114,15 +114,31 @@ async def _make(taking: Taking, operation: Operation, specification: Specificati
     taking.add(server)
     await taking.session.flush()
     await service.allocate_free(taking.session, server, specification.ports)
+    await _see(taking, server, operation)
+
+
+async def _see(taking: Taking, server: Server, operation: Operation) -> None:
+    """What the node told of it while it was adopted; else as the container was found."""
     query = select(Event.data, Event.happened_at).where(
-        Event.node_id == operation.node_id,
+        Event.node_id == server.node_id,
         Event.server_id == server.id,
-        Event.kind == "server_status_changed",
         Event.spool_id == taking.presence.spool_id,
+        Event.kind == "server_status_changed",
+        Event.received_at >= operation.created_at,
     )
     newest = (await taking.session.execute(query.order_by(Event.id.desc()).limit(1))).first()
+    is_running = (await _orphan(taking, server.id)).get("state") == ServerState.RUNNING
+    server.desired = Desired.ON if is_running else Desired.OFF
     if newest is not None:
-        axes.take_change(server, StatusChanged.model_validate(newest.data), newest.happened_at, now)
+        axes.take_change(server, StatusChanged.model_validate(newest.data), newest.happened_at, taking.now)
+    else:
+        server.observed = ServerState.RUNNING if is_running else ServerState.STOPPED
+
+
+async def _orphan(taking: Taking, server_id: str) -> dict[str, Any]:
+    node = await taking.session.get(Node, taking.presence.node_id)
+    found = [] if node is None else [orphan for orphan in node.orphans if orphan.get("server_id") == server_id]
+    return found[0] if found else {}
 
 
 async def _owner(taking: Taking, operation: Operation) -> str:

@@ -4,13 +4,23 @@ import sys
 
 import uvicorn
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from pydantic import BaseModel
 
 app = FastAPI()
+
+
+class Line(BaseModel):
+    command: str
 
 
 @app.get("/bare")
 async def bare() -> dict[str, str]:
     return {"status": "ok"}
+
+
+@app.post("/bare", status_code=202)
+async def bare_post(line: Line) -> Line:
+    return line
 
 
 @app.websocket("/")
@@ -25,5 +35,12 @@ async def echo(websocket: WebSocket) -> None:
 
 if __name__ == "__main__":
     uvicorn.run(
-        app, host="127.0.0.1", port=int(sys.argv[1]), loop="uvloop", ws="websockets-sansio", log_level="warning"
+        app,
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        loop="uvloop",
+        ws="websockets-sansio",
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
+        log_level="warning",
     )

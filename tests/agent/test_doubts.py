@@ -48,7 +48,7 @@ async def test_a_container_that_was_made_unsaid_does_not_outlive_its_failed_crea
 
     async def made_unsaid(plan: object) -> None:
         await create(plan)  # type: ignore[arg-type]
-        raise Fault(ErrorCode.DOCKER_UNAVAILABLE, "no answer in time")
+        raise Fault(ErrorCode.DOCKER_ERROR, "the connection broke")
 
     monkeypatch.setattr(engine, "create", made_unsaid)
     assert (await home.do(Action.CREATE_SERVER)).fault is not None

@@ -122,6 +122,7 @@ async def test_while_the_panel_is_away_facts_are_kept_and_answers_are_not(sent: 
 
 
 async def test_what_part_1_was_sent_is_forgotten_once_it_is_certain_that_it_is_part_1(sent: Sent) -> None:
+    await sent.journal.meet_part2()
     await sent.tell(change())
     sent.box.open()
     sent.box.speak_part1(is_firm=False)

@@ -19,6 +19,8 @@ ENDED_WITHIN_S = 25.0
 TRUE_WITHIN_S = 5.0
 GIVE_UP_S = 120.0
 LOOK_EVERY_S = 0.2
+FOUND = float("inf")
+"""In place of since when something is wrong: it was found to be a violation."""
 DOWN = {"OFFLINE", "CRASHED", "INSTALL_FAILED"}
 
 
@@ -53,6 +55,7 @@ class Settling:
         self._containers: dict[str, dict[str, Any]] = {}
 
     async def wait(self) -> Calm:
+        """Until nothing is wrong that was not found to be a violation."""
         began = time.monotonic()
         with suppress(AssertionError):
             await until(self._is_settled, GIVE_UP_S, pause_s=LOOK_EVERY_S)
@@ -64,49 +67,46 @@ class Settling:
         return Calm(self._servers, self._containers, diaries, operations, last_row, took_s)
 
     async def _is_settled(self) -> bool:
-        """While the node is away, which it may be for as long as it takes to come back, nothing else is judged."""
-        is_here = await self._world.is_connected()
-        if not self._note({} if is_here else {("the node comes back", "node"): ("online", "away")}, CONNECTED_WITHIN_S, "the node comes back"):
-            self._wrong_since = {key: since for key, since in self._wrong_since.items() if key[0] == "the node comes back"}
+        """While the node is away, which it may be until its next attempt, nothing else is judged."""
+        away = {} if await self._world.is_connected() else {"node": ("online", "away")}
+        if not self._judge("the node comes back", away, CONNECTED_WITHIN_S):
+            self._judge("an operation ends", {}, ENDED_WITHIN_S)
+            self._judge("a state is true", {}, TRUE_WITHIN_S)
             return False
-        servers = await self._list_servers()
-        try:
-            containers = await self._world.engine.containers()
-        except httpx.HTTPError:
-            containers = None
+        servers, containers = await self._list_servers(), await self._list_containers()
+        silent = {} if servers is not None and containers is not None else {"panel and engine": ("an answer", "none")}
+        if not self._judge("everything answers", silent, TRUE_WITHIN_S):
+            return False
         if servers is None or containers is None:
-            return self._note({("everything answers again", "panel and engine"): ("answers", "none")}, TRUE_WITHIN_S)
+            return True
         self._servers, self._containers = servers, containers
         operations = await asyncio.to_thread(records.operations, self._world.panel.database)
-        going_on = {each.server_id for each in operations.values() if not each.has_ended}
-        open_ = {
-            ("an operation ends", f"{each.kind} {each.id} of {each.server_id}"): ("its end", each.state)
-            for each in operations.values()
-            if not each.has_ended
+        going_on = [each for each in operations.values() if not each.has_ended]
+        open_ = {f"{each.kind} {each.id} of {each.server_id}": ("its end", each.state) for each in going_on}
+        untrue = {
+            id_: (_state(containers.get(id_)), _described(view))
+            for id_, view in servers.items()
+            if not is_true(view, containers.get(id_)) and id_ not in {each.server_id for each in going_on}
         }
-        wrong = {
-            ("a state is true", server_id): (str(_state(containers.get(server_id))), described(view))
-            for server_id, view in servers.items()
-            if server_id not in going_on and not is_true(view, containers.get(server_id))
-        }
-        have_ended = self._note(open_, ENDED_WITHIN_S)
-        return self._note(wrong, TRUE_WITHIN_S, "a state is true") and have_ended
+        have_ended = self._judge("an operation ends", open_, ENDED_WITHIN_S)
+        return self._judge("a state is true", untrue, TRUE_WITHIN_S) and have_ended
 
-    def _note(self, wrong: dict[tuple[str, str], tuple[str, str]], allowed_s: float, rule: str | None = None) -> bool:
-        """Whether nothing is wrong."""
+    def _judge(self, rule: str, wrong: dict[str, tuple[str, str]], allowed_s: float) -> bool:
+        """Whether there is nothing more to wait for."""
         now = time.monotonic()
-        rules = {rule} if rule else {key[0] for key in wrong}
-        for key in [key for key in self._wrong_since if key[0] in rules and key not in wrong]:
+        for key in [key for key in self._wrong_since if key[0] == rule and key[1] not in wrong]:
             del self._wrong_since[key]
-        for key, (expected, found) in wrong.items():
-            since = self._wrong_since.setdefault(key, now)
-            if 0 < allowed_s < now - since:
-                self._wrong_since[key] = float("inf")
-                self._add(f"{key[0]} within {allowed_s:g} s", key[1], expected, found)
-        return not wrong
+        for subject, (expected, found) in wrong.items():
+            if now - self._wrong_since.setdefault((rule, subject), now) > allowed_s:
+                self._wrong_since[rule, subject] = FOUND
+                self.violations.append(Violation(f"{rule} within {allowed_s:g} s", subject, expected, found))
+        return all(self._wrong_since[rule, subject] == FOUND for subject in wrong)
 
-    def _add(self, rule: str, subject: str, expected: str, found: str) -> None:
-        self.violations.append(Violation(rule, subject, expected, found))
+    async def _list_containers(self) -> dict[str, dict[str, Any]] | None:
+        try:
+            return await self._world.engine.containers()
+        except httpx.HTTPError:
+            return None
 
     async def _list_servers(self) -> dict[str, dict[str, Any]] | None:
         servers: dict[str, dict[str, Any]] = {}
@@ -132,7 +132,7 @@ def is_running(container: dict[str, Any] | None) -> bool:
     return container is not None and bool(container["State"]["Running"])
 
 
-def described(view: dict[str, Any]) -> str:
+def _described(view: dict[str, Any]) -> str:
     return (
         f"{view['status']}, observed {view['observed']}, desired {view['desired']}, {view['last_error'] or 'no error'}"
     )

@@ -84,6 +84,7 @@ class PanelOnStage:
         self._clock.advance(seconds)
 
     async def all_is_quiet(self, *, seconds: float = SILENCE_S) -> None:
+        """What the panel still does after its last word is done, such as asking what is so at a node's coming."""
         with suppress(TimeoutError):
             raise AssertionError(f"more than there was: {await self.next(seconds)}")
 

@@ -1,5 +1,6 @@
 """Durable events: each once, whatever breaks; and the snapshot, which they do not undo."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from sqlalchemy import select
 from tests.fakes.part2_agent import Part2Agent
 from tests.panel.support import PanelUnderTest, Person, until
 
+from ctrl_alt_play.panel.gateway.connection import BATCH_FACTS, CANNOT_KEEP
 from ctrl_alt_play.panel.models import Event, Node, Server
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.servers.recorder import Recorder
@@ -121,6 +123,62 @@ async def test_a_commit_whose_answer_was_lost_is_not_done_again(
     assert (await row(panel, server_id)).observed == "running"
 
 
+async def test_nothing_is_kept_after_what_could_not_be_kept(
+    panel: PanelUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctrl_alt_play.panel.gateway.connection.KEEP_PAUSE_S", 0)
+    agent = await panel.connected(await panel.part2_agent())
+    server_id = await panel.server(agent)
+    await acked(panel, agent)
+    keep, lost, may_fail = Recorder.apply, [agent.seq + 1], asyncio.Event()
+
+    async def fail_at_one(self: Recorder, node_id: str, facts: Sequence[Any]) -> Any:
+        if node_id == agent.node_id and any(getattr(fact, "seq", None) in lost for fact in facts):
+            await may_fail.wait()
+            raise OSError("the disk is full")
+        return await keep(self, node_id, facts)
+
+    monkeypatch.setattr(Recorder, "apply", fail_at_one)
+    await agent.become(server_id, "running", desired="on")
+    await agent.become(server_id, "stopped", desired="off")
+    for _ in range(BATCH_FACTS):
+        await agent.event("audit", {})
+    may_fail.set()
+    assert await until(lambda: agent.closed_with) == CANNOT_KEEP
+    assert agent.acked < lost[0]
+    assert [event.seq for event in await kept(panel, agent)] == list(range(1, lost[0]))
+    await panel.sees_node(agent, online=False)
+    lost.clear()
+    await agent.come()
+    await acked(panel, agent)
+    assert [event.seq for event in await kept(panel, agent)] == list(range(1, agent.seq + 1))
+
+
+async def test_an_event_that_does_not_follow_on_what_is_kept_ends_the_connection(panel: PanelUnderTest) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    server_id = await panel.server(agent)
+    await acked(panel, agent)
+    agent.write_down("server_status_changed", {"serverId": server_id, "currentStatus": "running", "desired": "on"})
+    await agent.become(server_id, "stopped", desired="off")
+    assert await until(lambda: agent.closed_with) == CANNOT_KEEP
+    assert agent.acked == agent.seq - 2
+    await panel.sees_node(agent, online=False)
+    await agent.come()
+    await acked(panel, agent)
+    assert [event.seq for event in await kept(panel, agent)] == list(range(1, agent.seq + 1))
+
+
+async def test_what_an_agent_gave_up_may_have_been_kept_already(panel: PanelUnderTest) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    server_id = await panel.server(agent)
+    await acked(panel, agent)
+    data = {"serverId": server_id, "currentStatus": "running"}
+    agent.seq += 1
+    event = {"type": "event", "event": "server_status_changed", "data": data, "seq": agent.seq, "missing": agent.seq - 1}
+    await agent.send(event)
+    await acked(panel, agent)
+
+
 async def test_one_event_that_cannot_be_applied_is_kept_and_does_not_stop_the_next(
     panel: PanelUnderTest, admin: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +261,10 @@ async def test_readiness_desire_and_restarts_are_the_nodes_own_word(panel: Panel
     await acked(panel, agent)
     server = await row(panel, server_id)
     assert (server.last_error, server.exit_code, server.restart_at, server.ready) == (None, None, None, True)
+    assert server.crashes == 2
+    await agent.become(server_id, "running", ready=True, crashes=0)
+    await acked(panel, agent)
+    assert (await row(panel, server_id)).crashes == 0
 
 
 async def test_what_the_agent_gave_up_is_on_record(panel: PanelUnderTest) -> None:

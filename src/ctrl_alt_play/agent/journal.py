@@ -44,6 +44,8 @@ class Journal:
         self.spool_id = found.id
         self.newest_seq = found.newest
         """The last number given to a durable event; it may not be written yet."""
+        self.is_acknowledged = found.is_acknowledged
+        """Whether this node's panel has ever been one of part 2."""
         self.written_seq = found.newest
         self.on_news: Callable[[int, News], None] = lambda _seq, _news: None
         """Told of each durable event when it gets its number."""
@@ -128,6 +130,13 @@ class Journal:
     async def events_after(self, seq: int, limit: int) -> list[Spooled]:
         """The durable events that follow a number, the oldest first."""
         return await self._run(lambda db: spool.read(db, seq, limit))
+
+    async def meet_part2(self) -> None:
+        """The panel is one of part 2; which is remembered, so that a slow one is never taken for one that acknowledges nothing."""
+        if not self.is_acknowledged:
+            self.is_acknowledged = True
+            with contextlib.suppress(sqlite3.Error):
+                await self._run(spool.meet_part2)
 
     def ack(self, seq: int) -> None:
         """The panel has kept all up to here: they are forgotten."""

@@ -165,6 +165,8 @@ class Link:
             for kind, count in (session.counts - before).items():
                 self._metrics.frames.labels(kind).inc(count)
             self._hear(received, session)
+            if isinstance(received.told, Welcome):
+                await self._node.journal.meet_part2()
             for reply in received.replies:
                 self._outbox.answer(reply)
             if session.refusal is not None:

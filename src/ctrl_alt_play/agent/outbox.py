@@ -64,8 +64,8 @@ class Outbox:
         self._speak(Speech.UNDECIDED, 0)
 
     def speak_part1(self, *, is_firm: bool) -> None:
-        """The panel speaks part 1; until that is firm, what it is sent stays in the journal."""
-        self._is_firm = self._is_firm or is_firm
+        """The panel speaks part 1; until that is firm, what it is sent stays in the journal. It is firm where no other was ever met."""
+        self._is_firm = self._is_firm or is_firm or not self._journal.is_acknowledged
         if self.speech is Speech.UNDECIDED:
             self._speak(Speech.PART1, self._fetched)
 

@@ -30,7 +30,7 @@ CREATE TABLE events (
     seq INTEGER PRIMARY KEY, server_id TEXT NOT NULL, kind TEXT NOT NULL, data TEXT NOT NULL, at REAL NOT NULL,
     is_for_part1 INTEGER NOT NULL
 ) STRICT;
-CREATE TABLE spool (id TEXT PRIMARY KEY, newest INTEGER NOT NULL) STRICT;
+CREATE TABLE spool (id TEXT PRIMARY KEY, newest INTEGER NOT NULL, is_acknowledged INTEGER NOT NULL) STRICT;
 """
 STEPS = (_FIRST, _DURABLE)
 
@@ -50,5 +50,5 @@ def open_database(file: Path) -> sqlite3.Connection:
     for number, step in enumerate(STEPS[version:], version + 1):
         database.executescript(f"BEGIN; {step} PRAGMA user_version = {number}; COMMIT;")
     if database.execute("SELECT count(*) FROM spool").fetchone() == (0,):
-        database.execute("INSERT INTO spool VALUES (?, 0)", (uuid.uuid4().hex,))
+        database.execute("INSERT INTO spool VALUES (?, 0, 0)", (uuid.uuid4().hex,))
     return database

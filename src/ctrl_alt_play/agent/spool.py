@@ -23,15 +23,22 @@ _COALESCED = ("server_status_changed", "server_crashed")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The spool as it was left: `newest` is the last number that was given."""
+    """The spool as it was left: `newest` is the last number that was given; `is_acknowledged`, whether a panel ever acknowledged events."""
 
     id: str
     newest: int
+    is_acknowledged: bool
 
 
 def find(database: sqlite3.Connection) -> Found:
-    id_, newest = database.execute("SELECT id, newest FROM spool").fetchone()
-    return Found(id_, newest)
+    id_, newest, is_acknowledged = database.execute("SELECT id, newest, is_acknowledged FROM spool").fetchone()
+    return Found(id_, newest, bool(is_acknowledged))
+
+
+def meet_part2(database: sqlite3.Connection) -> None:
+    """From now on it is known that this node's panel acknowledges events."""
+    with tables.transaction(database):
+        database.execute("UPDATE spool SET is_acknowledged = 1")
 
 
 def write(database: sqlite3.Connection, entries: Sequence[tuple[Entry, int]], acked: int) -> None:

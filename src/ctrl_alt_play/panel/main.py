@@ -37,9 +37,13 @@ from ctrl_alt_play.panel.servers.console import Consoles
 from ctrl_alt_play.panel.servers.dispatch import Dispatch
 from ctrl_alt_play.panel.servers.orders import Orders
 from ctrl_alt_play.panel.servers.recorder import Recorder
+from ctrl_alt_play.panel.servers.revisions import Revisions
+from ctrl_alt_play.panel.servers.turns import Turns
 from ctrl_alt_play.panel.serving import Server, listen, signals_once, uvicorn_config
 from ctrl_alt_play.settings import LiveSettings
 from ctrl_alt_play.supervision import Supervisor
+
+TICKS_BETWEEN_TELLING = 5
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -88,11 +92,13 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state.consoles = Consoles()
     state.progress = Progress()
     watched = Watched()
-    dispatch = Dispatch(state.database, state.gateway, watched, clock)
+    turns = Turns()
+    dispatch = Dispatch(state.database, state.gateway, watched, turns, clock)
     state.orders = Orders(state.database, state.gateway, dispatch, watched, clock)
-    catching_up = CatchingUp(state.database, state.gateway, watched, clock)
+    state.revisions = Revisions(state.database, state.gateway, clock)
+    catching_up = CatchingUp(state.database, state.gateway, watched, turns, state.revisions, clock)
     state.gateway.report_to(
-        Recorder(state.database, state.gateway, catching_up, watched, state.progress, state.consoles, clock)
+        Recorder(state.database, state.gateway, catching_up, watched, turns, state.progress, state.consoles, clock)
     )
 
 
@@ -108,8 +114,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             sweeper = group.create_task(
                 sweep_for_ever(state.database, state.progress, state.clock, state.tick_s), name="sweeper"
             )
+            telling = group.create_task(
+                state.revisions.tell_for_ever(TICKS_BETWEEN_TELLING * state.tick_s), name="tell revisions"
+            )
             yield
             await state.gateway.close()
+            telling.cancel()
             sweeper.cancel()
     finally:
         await state.database.close()

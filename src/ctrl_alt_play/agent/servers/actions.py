@@ -77,6 +77,11 @@ class Actions:
                 server.fail_to_start(fault)
             raise
 
+    async def undo_creation(self) -> None:
+        """A creation that failed leaves nothing."""
+        await self._game.remove_half_made()
+        await self._server.vanish()
+
     async def hold_down(self) -> None:
         """A server on hold does not run. What is wanted of it stays, for when the hold ends."""
         server = self._server
@@ -91,13 +96,8 @@ class Actions:
             await self._game.last_words()
 
     async def _create(self) -> Result:
-        try:
-            await self._game.make(self._overtaken, self._server.progress)
-            await self._server.look()
-        except (Fault, Overtaken):
-            await self._game.remove_half_made()
-            await self._server.vanish()
-            raise
+        await self._game.make(self._overtaken, self._server.progress)
+        await self._server.look()
         return {}
 
     async def _adopt(self) -> Result:

@@ -29,7 +29,7 @@ class Inbox:
         self.is_closed = False
         """Nothing that comes from now on will be done."""
         self._waiting: deque[OperationRecord] = deque()
-        self._dropped: list[tuple[OperationRecord, Fault]] = []
+        self._dropped: list[tuple[OperationRecord, Fault | None]] = []
 
     @property
     def actions(self) -> list[Action]:
@@ -91,14 +91,15 @@ class Inbox:
         self.drop_all()
 
     def drop_all(self) -> None:
+        """A kill that finds nothing left has nothing to do, and is done."""
         for operation in list(self._waiting):
-            self._drop(operation, DROPPED)
+            self._drop(operation, None if operation.action is Action.KILL_SERVER else DROPPED)
 
-    def take_dropped(self) -> list[tuple[OperationRecord, Fault]]:
+    def take_dropped(self) -> list[tuple[OperationRecord, Fault | None]]:
         """What was dropped since this was asked last, with the reason: it was accepted, so its end is to be told."""
         dropped, self._dropped = self._dropped, []
         return dropped
 
-    def _drop(self, operation: OperationRecord, reason: Fault) -> None:
+    def _drop(self, operation: OperationRecord, reason: Fault | None) -> None:
         self._waiting.remove(operation)
         self._dropped.append((operation, reason))

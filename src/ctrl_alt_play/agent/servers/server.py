@@ -68,7 +68,7 @@ class Server:
         self._is_lost = False
         self._in_sight = asyncio.Event()
         self._first_look_after: float | None = 0.0
-        self._wanted_before: dict[int, Desired] = {}
+        self._wanted = self.life.desired
         self._due_at = node.clock.monotonic()
 
     @property
@@ -107,7 +107,8 @@ class Server:
 
     def enqueue(self, operation: OperationRecord) -> None:
         """Takes an accepted action into the inbox; what is wanted of the server changes with it."""
-        self._wanted_before[operation.position] = self.life.desired
+        if not self.inbox.actions:
+            self._wanted = self.life.desired
         self.apply(self.life.accept(operation.action))
         self.inbox.put(operation)
 
@@ -285,8 +286,8 @@ class Server:
             await self._conclude(operation, fault, result, began_at)
 
     async def _carry_through(self, operation: OperationRecord) -> tuple[telling.Result, Fault | None]:
-        """Goes on, for a while, when the engine comes back that went away in the middle of it. A creation that failed has left nothing."""
-        may_go_on = self._in_sight.is_set() and operation.action is not Action.CREATE_SERVER
+        """Goes on, for a while, when the engine comes back that went away in the middle of it."""
+        may_go_on = self._in_sight.is_set() or operation.action is Action.CREATE_SERVER
         until_s = self._node.clock.monotonic() + CARRY_S
         while True:
             result, fault = await self._try(operation)
@@ -319,6 +320,8 @@ class Server:
     async def _conclude(
         self, operation: OperationRecord, fault: Fault | None, result: telling.Result, began_at: datetime
     ) -> None:
+        if fault is not None and operation.action is Action.CREATE_SERVER:
+            await self._actions.undo_creation()
         if fault is not None and not (fault is self.inbox.reason and operation.action is Action.STOP_SERVER):
             self._tell_failure(operation, fault)
         self._phase = None
@@ -332,26 +335,25 @@ class Server:
         self.inbox.current = None
 
     def _desired_after(self, operation: OperationRecord, fault: Fault | None) -> Desired:
-        """A start that a person asked for and that failed is not repeated, unless one that waits asks for it again. What was not even tried,
-        for want of an engine or because it was cancelled, has changed nothing of what is wanted.
+        """What is wanted now: what the last of those that wait asks for, or else what this one has made of it. A start that a person asked for
+        and that failed is not repeated. What was not even tried, for want of an engine or because it was cancelled, has changed nothing.
         """
-        before = self._wanted_before.pop(operation.position, self.life.desired)
-        if fault is None or operation.action not in DESIRES:
-            return self.life.desired
-        is_undone = fault.code in {ErrorCode.DOCKER_UNAVAILABLE, ErrorCode.CANCELLED}
-        if DESIRES[operation.action] is Desired.OFF:
-            before = before if is_undone else self.life.desired
-        elif fault.code is not ErrorCode.DOCKER_UNAVAILABLE:
-            before = Desired.OFF
+        desired = DESIRES.get(operation.action)
+        is_undone = fault is not None and fault.code in {ErrorCode.DOCKER_UNAVAILABLE, ErrorCode.CANCELLED}
+        if desired is not None and not is_undone:
+            self._wanted = desired if fault is None else Desired.OFF
+        elif desired is None:
+            self._wanted = self.life.desired if self.inbox.is_empty else self._wanted
         wanted = [DESIRES[each] for each in self.inbox.waiting_actions() if each in DESIRES]
-        return wanted[-1] if wanted else before
+        return wanted[-1] if wanted else self._wanted
 
     async def _tell_dropped(self) -> None:
         """Ends what was overtaken: it was accepted, so it is told."""
         for operation, fault in self.inbox.take_dropped():
-            self._tell_failure(operation, fault)
+            if fault is not None:
+                self._tell_failure(operation, fault)
             desired = self._desired_after(operation, fault)
-            if fault.code is ErrorCode.CANCELLED:
+            if fault is not None and fault.code is ErrorCode.CANCELLED:
                 self.apply(self.life.want(desired, self.now()))
             await self._end(operation, fault, {}, None)
 

@@ -74,6 +74,10 @@ class Undelivered(Fault):
     """Nothing of a command was written, so nothing of it can have been done."""
 
 
+class OutOfStep(Exception):
+    """What an agent tells does not follow on what is kept of it: the connection has to end, so that it begins again where the panel stands."""
+
+
 class Sink(Protocol):
     """Takes in what agents say. Given to the gateway by `main`."""
 
@@ -91,7 +95,8 @@ class Sink(Protocol):
     async def apply(self, node_id: str, facts: Sequence[Fact]) -> Taken:
         """Takes in facts; what is acknowledged is committed.
 
-        Whoever waits for an answer among them goes on only after this. Raises only where nothing of them could be kept.
+        Whoever waits for an answer among them goes on only after this. Raises only where nothing of them could be kept; `OutOfStep` where
+        it is of no use to try again.
         """
         ...
 

@@ -8,7 +8,7 @@ from typing import NoReturn, Protocol
 import structlog
 
 from ctrl_alt_play.clock import Clock
-from ctrl_alt_play.panel.gateway.base import Admission, Arrival, Fact, Sink, Unanswered, Undelivered
+from ctrl_alt_play.panel.gateway.base import Admission, Arrival, Fact, OutOfStep, Sink, Unanswered, Undelivered
 from ctrl_alt_play.protocol.contents import Action, ErrorReport, SystemInfo
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import INCOMPATIBLE, OLDEST_VERSION, Response
@@ -28,6 +28,7 @@ CLOSE_DEADLINE_S = 2.0
 DRAIN_DEADLINE_S = 5.0
 KEEP_TRIES = 3
 KEEP_PAUSE_S = 0.5
+SYNCHRONISE_PAUSE_S = 5.0
 
 GOING_AWAY = 1001
 NOT_ALLOWED = 1008
@@ -216,6 +217,8 @@ class Connection:
                 await self._sink.synchronise(self.node_id)
             except Exception:  # one node's trouble is not to end its connection
                 log.exception("synchronise_failed", node_id=self.node_id)
+                self._is_behind = True
+                await asyncio.sleep(SYNCHRONISE_PAUSE_S)
 
     async def _read(self) -> NoReturn:
         while (frame := await self._socket.receive()) is not None:
@@ -246,24 +249,30 @@ class Connection:
                 return False
 
     async def _keep(self) -> None:
-        """The one consumer. It waits until the sink knows of the node."""
+        """The one consumer. It waits until the sink knows of the node, and ends where something could not be kept: what follows that is not
+        to be kept either, for its acknowledgement would count for both.
+        """
         await self._admitted.wait()
         while True:
             batch = [await self._inbox.get()]
             while len(batch) < BATCH_FACTS and not self._inbox.empty():
                 batch.append(self._inbox.get_nowait())
-            await self._keep_batch(batch)
+            if not await self._is_kept(batch):
+                self.close(CANNOT_KEEP, "the panel cannot keep what it is told")
+                return
             for fact in batch:
                 if isinstance(fact, Answered):
                     self._answer(fact)
                 self._inbox.task_done()
             await asyncio.sleep(0)  # whoever waits for an answer goes on before the next news is taken in
 
-    async def _keep_batch(self, facts: list[Fact]) -> None:
-        """Where nothing can be kept at all the connection ends: the agent comes back and tells the truth anew."""
+    async def _is_kept(self, facts: list[Fact]) -> bool:
         for attempt in range(1, KEEP_TRIES + 1):
             try:
                 taken = await self._sink.apply(self.node_id, facts)
+            except OutOfStep as error:
+                log.warning("agent_out_of_step", node_id=self.node_id, reason=str(error))
+                return False
             except Exception:
                 log.exception("facts_not_kept", node_id=self.node_id, facts=len(facts), attempt=attempt)
                 await asyncio.sleep(KEEP_PAUSE_S * attempt)
@@ -273,8 +282,8 @@ class Connection:
                 self._synchronise()
             if taken.acked_seq is not None:
                 await self._outbox.put(_Outgoing(self.session.legacy("ack", Ack(seq=taken.acked_seq))))
-            return
-        self.close(CANNOT_KEEP, "the panel cannot keep what it is told")
+            return True
+        return False
 
     def _answer(self, answered: Answered) -> None:
         question = self._waiting.get(answered.id)
@@ -317,7 +326,8 @@ class Connection:
                 await self._socket.close(code, reason)
         except (TimeoutError, Gone) as error:
             raise _Ended from error
-        await asyncio.sleep(2 * DRAIN_DEADLINE_S)  # the reader ends it before, unless it cannot
+        if code != CANNOT_KEEP:
+            await asyncio.sleep(2 * DRAIN_DEADLINE_S)  # the reader ends it before, unless it cannot
         raise _Ended
 
     def _fail_all(self) -> None:

@@ -3,14 +3,18 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ctrl_alt_play.panel.db import Base
 
 
+_IS_BEHIND = text("node_revision < revision")
+
+
 class Server(Base):
     __tablename__ = "servers"
+    __table_args__ = (Index("ix_servers_behind", "node_id", sqlite_where=_IS_BEHIND, postgresql_where=_IS_BEHIND),)
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     name: Mapped[str] = mapped_column(String(128), index=True)

@@ -93,12 +93,13 @@ def succeed(
 ) -> None:
     operation.state, operation.finished_at, operation.code = OperationState.SUCCEEDED, now, None
     operation.started_at = operation.started_at or now
-    operation.message, operation.result = kept_text(message), result
+    operation.message, operation.result, operation.undo = kept_text(message), result, None
 
 
 def fail(operation: Operation, now: datetime, failure: Failure, result: dict[str, Any] | None = None) -> None:
     operation.state, operation.finished_at = OperationState.FAILED, now
-    operation.code, operation.message, operation.result = failure.code[:64], kept_text(failure.message), result
+    operation.code, operation.message = failure.code[:64], kept_text(failure.message)
+    operation.result, operation.undo = result, None
 
 
 def settle(operations: Iterable[Operation], verdicts: Sequence[Verdict], now: datetime) -> list[Operation]:
@@ -129,6 +130,14 @@ async def write(session: AsyncSession, operation: Operation) -> None:
     await session.execute(_INSERT, {column.key: getattr(operation, column.key) for column in _TABLE.columns})
 
 
+async def get(session: AsyncSession, operation_id: str) -> Operation:
+    """Raises: LookupError."""
+    operation = await session.get(Operation, operation_id)
+    if operation is None:
+        raise LookupError(f"operation {operation_id} is gone")
+    return operation
+
+
 async def existing(session: AsyncSession, operation_id: str) -> Operation:
     """Locked. Raises: LookupError."""
     operation = await session.get(Operation, operation_id, with_for_update=True)
@@ -155,13 +164,27 @@ async def left_over(session: AsyncSession, node_id: str, now: datetime) -> Seque
 
 
 async def fail_forgotten(session: AsyncSession, node_id: str, now: datetime) -> None:
-    """The node lost its journal: what it had accepted has no end any more that it could tell."""
+    """The node lost its journal: what it had accepted has no end any more that it could tell. Changes of servers are no matter of that."""
     sentence = "interrupted: the node lost its journal, so it cannot tell how this ended"
     await session.execute(
         update(Operation)
         .where(Operation.node_id == node_id, Operation.state == OperationState.RUNNING)
+        .where(Operation.kind != OperationKind.UPDATE)
         .values(state=OperationState.FAILED, finished_at=now, code="INTERRUPTED", message=sentence)
     )
+
+
+async def accepted_changes(session: AsyncSession, node_id: str) -> Sequence[Operation]:
+    """Changes of servers that a node accepted and did not end."""
+    query = select(Operation).where(Operation.node_id == node_id, Operation.state == OperationState.RUNNING)
+    return (await session.scalars(query.where(Operation.kind == OperationKind.UPDATE).with_for_update())).all()
+
+
+async def overdue_changes(session: AsyncSession, now: datetime) -> Sequence[Operation]:
+    """Changes of servers of whose end nothing was heard in their time."""
+    query = select(Operation).where(Operation.state.in_(OPEN_STATES), Operation.deadline_at <= now)
+    query = query.where(Operation.kind == OperationKind.UPDATE).order_by(Operation.id)
+    return (await session.scalars(query.with_for_update(skip_locked=True))).all()
 
 
 async def get_visible(session: AsyncSession, actor: Actor, operation_id: str) -> Operation:
@@ -194,9 +217,9 @@ async def open_or_create(session: AsyncSession, server_ids: Iterable[str]) -> Se
 
 
 async def overdue(session: AsyncSession, now: datetime) -> Sequence[tuple[str, str]]:
-    """Nodes and ids of the operations whose time is up."""
+    """Nodes and ids of the operations that fail because their time is up; a change of a server does not."""
     query = select(Operation.node_id, Operation.id).where(
-        Operation.state.in_(OPEN_STATES), Operation.deadline_at <= now
+        Operation.state.in_(OPEN_STATES), Operation.deadline_at <= now, Operation.kind != OperationKind.UPDATE
     )
     return [(node_id, id_) for node_id, id_ in await session.execute(query)]
 

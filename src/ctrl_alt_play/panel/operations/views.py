@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.clock import spoken
 from ctrl_alt_play.panel.db import Database, database_of
-from ctrl_alt_play.panel.models import Node, Operation, OperationState
+from ctrl_alt_play.panel.models import Node, Operation, OperationKind, OperationState
 from ctrl_alt_play.panel.operations.progress import Progress
 from ctrl_alt_play.panel.operations.schemas import OperationView, ProgressView
 
@@ -38,9 +38,10 @@ class Views:
         if (step := self._progress.of(operation)) is not None:
             view.progress = ProgressView.model_validate(step)
         if operation.state == OperationState.QUEUED and away_since is not None:
+            end = "is kept for later" if operation.kind == OperationKind.UPDATE else "fails"
             view.message = (
                 f"It waits for node {operation.node_id}, which is away since {spoken(away_since)},"
-                f" and fails if the node is not back by {spoken(operation.deadline_at)}."
+                f" and {end} if the node is not back by {spoken(operation.deadline_at)}."
             )
         return view
 

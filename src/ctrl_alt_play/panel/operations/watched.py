@@ -10,6 +10,8 @@ class Watched:
     def __init__(self) -> None:
         self._placed: dict[str, Operation] = {}
         self._heard: dict[str, Operation] = {}
+        self._set_out: set[str] = set()
+        self._called_off: set[str] = set()
 
     @contextmanager
     def watching(self, operation: Operation) -> Iterator[None]:
@@ -20,6 +22,22 @@ class Watched:
         finally:
             del self._placed[operation.id]
             self._heard.pop(operation.id, None)
+            self._set_out.discard(operation.id)
+            self._called_off.discard(operation.id)
+
+    def set_out(self, operation_id: str) -> bool:
+        """Whether it may be sent; from here on it cannot be called off here any more."""
+        if operation_id in self._called_off:
+            return False
+        self._set_out.add(operation_id)
+        return True
+
+    def call_off(self, operation_id: str) -> bool:
+        """Whether nothing of it was sent, and nothing will be."""
+        if operation_id not in self._placed or operation_id in self._set_out:
+            return False
+        self._called_off.add(operation_id)
+        return True
 
     def __contains__(self, operation_id: str) -> bool:
         return operation_id in self._placed

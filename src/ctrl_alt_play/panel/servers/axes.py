@@ -27,6 +27,7 @@ def take_change(server: Server, change: StatusChanged, at: datetime | None, now:
         return
     server.observed_at = now
     server.desired = change.desired or server.desired
+    server.crashes = server.crashes if change.crashes is None else _count(change.crashes)
     failed_to_start = seen.word == Outcome.START_FAILED and server.observed in _UP
     state = ServerState.STOPPED if failed_to_start else seen.state
     if state is not None:

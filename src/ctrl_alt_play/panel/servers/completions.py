@@ -1,6 +1,5 @@
 """The one end of each command that a node of part 2 accepted: its operation settled, and what the server is by it."""
 
-from datetime import datetime
 from typing import Any
 
 import structlog
@@ -10,7 +9,7 @@ from sqlalchemy import select
 from ctrl_alt_play.panel.models import Event, Node, Operation, OperationKind, OperationState, Server, User
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.outcomes import FORCED, Failure
-from ctrl_alt_play.panel.servers import axes, service
+from ctrl_alt_play.panel.servers import axes, changes, service
 from ctrl_alt_play.panel.servers.taking import Taking
 from ctrl_alt_play.protocol.contents import Action, ServerState, StatusChanged
 from ctrl_alt_play.protocol.part2 import CommandCompleted
@@ -26,14 +25,16 @@ async def apply(taking: Taking, told: CommandCompleted) -> None:
     """A node's word on its own command replaces what the panel concluded without it, such as that its time was up."""
     operation = taking.operation(told.command_id)
     if operation is not None and operation.state != OperationState.SUCCEEDED:
-        _settle(operation, told, taking.now)
+        await _settle(taking, operation, told)
         taking.changed[operation.id] = operation
     if told.success:
         await _follow(taking, told, operation)
 
 
-def _settle(operation: Operation, told: CommandCompleted, now: datetime) -> None:
+async def _settle(taking: Taking, operation: Operation, told: CommandCompleted) -> None:
     """At the moment when it ended on the node, which may have been away since."""
+    now = taking.now
+    server = taking.server(operation.server_id)
     ended_at = max(axes.past(told.finished_at, now), operation.created_at)
     if operation.started_at is None:
         operation.started_at = min(max(axes.past(told.started_at, now), operation.created_at), ended_at)
@@ -41,9 +42,12 @@ def _settle(operation: Operation, told: CommandCompleted, now: datetime) -> None
         operations.succeed(operation, ended_at, _note(OperationKind(operation.kind), told.result or {}), told.result)
         return
     error = told.error
-    code = error.code if error else "INTERNAL"
     sentence = error.message if error else ""
-    operations.fail(operation, ended_at, Failure(code, sentence or "The node does not say why it failed."), told.result)
+    failure = Failure(error.code if error else "INTERNAL", sentence or "The node does not say why it failed.")
+    if operation.kind == OperationKind.UPDATE and server is not None:
+        await changes.refuse(taking.session, operation, server, failure, ended_at)
+    else:
+        operations.fail(operation, ended_at, failure, told.result)
 
 
 def _note(kind: OperationKind, result: dict[str, Any]) -> str | None:
@@ -64,6 +68,7 @@ async def _follow(taking: Taking, told: CommandCompleted, operation: Operation |
             if (server := taking.server(told.server_id)) is not None:
                 revision = _revision(told.result)
                 server.node_revision = max(revision, server.node_revision or _FIRST_REVISION)
+                await changes.take(taking.session, server)
         case Action.ADOPT_SERVER if operation is not None and operation.kind == OperationKind.ADOPT:
             await _adopt(taking, told, operation)
         case _:

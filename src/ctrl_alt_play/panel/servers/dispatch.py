@@ -1,5 +1,8 @@
 """Operations on their way to their nodes: sent at once when they are ordered, and again when a node is back that did not answer."""
 
+import asyncio
+from datetime import datetime
+
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,7 +15,8 @@ from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState,
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.outcomes import Failure
 from ctrl_alt_play.panel.operations.watched import Watched
-from ctrl_alt_play.panel.servers import service
+from ctrl_alt_play.panel.servers import changes, service
+from ctrl_alt_play.panel.servers.turns import Turns
 from ctrl_alt_play.protocol.contents import (
     Action,
     AdoptPayload,
@@ -37,7 +41,7 @@ ACTIONS = {
     OperationKind.UPDATE: Action.UPDATE_SERVER,
     OperationKind.ADOPT: Action.ADOPT_SERVER,
 }
-KEPT = "Kept; the node takes it over when it is back."
+CATCHING_UP = "The node has just come back, and has not taken yet what it was told before."
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -64,10 +68,13 @@ class Dispatch:
     its place among the node's news.
     """
 
-    def __init__(self, database: Database, gateway: Gateway, watched: Watched, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, gateway: Gateway, watched: Watched, turns: Turns, clock: Clock
+    ) -> None:
         self._database = database
         self._gateway = gateway
         self._watched = watched
+        self._turns = turns
         self._clock = clock
 
     async def send(self, operation: Operation, payload: Model) -> Operation:
@@ -77,7 +84,23 @@ class Dispatch:
             NodeRefused: the operation has failed.
         """
         with carrying(operation_id=operation.id, server_id=operation.server_id, node_id=operation.node_id):
+            if self._turns.must_wait(operation.node_id, operation.server_id):
+                try:
+                    await self._wait(operation)
+                except TimeoutError:
+                    return await self._end(operation.id, Undelivered(ErrorCode.TIMEOUT, CATCHING_UP))
+            if not self._watched.set_out(operation.id):
+                return await self._as_it_is(operation.id)
             return await self._send(operation, OperationKind(operation.kind), payload)
+
+    async def _wait(self, operation: Operation) -> None:
+        """Raises: TimeoutError."""
+        async with asyncio.timeout(COMMAND_TIMEOUT_S):
+            await self._turns.wait(operation.node_id, operation.server_id)
+
+    async def _as_it_is(self, operation_id: str) -> Operation:
+        async with self._database.reading() as session:
+            return await operations.get(session, operation_id)
 
     async def _send(self, operation: Operation, kind: OperationKind, payload: Model) -> Operation:
         log.info("operation_sent", kind=kind)
@@ -93,8 +116,6 @@ class Dispatch:
         except Fault as fault:
             if kind is OperationKind.COMMAND and fault.code is ErrorCode.UNKNOWN_ACTION:
                 return await self._send_legacy_command(operation)
-            if kind is OperationKind.UPDATE and fault.code is ErrorCode.AGENT_OFFLINE:
-                return await self._succeed(operation.id, KEPT)
             return await self._end(operation.id, fault)
         return self._settled(operation.id) or await self._end(
             operation.id, Fault(ErrorCode.INTERNAL, "The panel could not keep the answer.")
@@ -127,17 +148,20 @@ class Dispatch:
             async with self._database.writing() as session:
                 operation = await operations.existing(session, operation_id)
                 if operation.state == OperationState.QUEUED:
-                    operations.fail(operation, self._clock.utc(), Failure(fault.code, fault.message))
-                    if operation.kind == OperationKind.CREATE and isinstance(fault, Undelivered):
-                        await _remove(session, operation.server_id)
+                    await _refuse(session, operation, fault, self._clock.utc())
         if operation.state == OperationState.FAILED:
             log.warning("operation_refused", code=fault.code)
             raise NodeRefused(fault, operation_id)
         return operation
 
 
-async def _remove(session: AsyncSession, server_id: str) -> None:
-    """A server that its node never heard of: it holds no ports, and the operation tells why it is not there."""
-    server = await session.get(Server, server_id)
-    if server is not None:
+async def _refuse(session: AsyncSession, operation: Operation, fault: Fault, now: datetime) -> None:
+    """A server that its node never heard of is removed: it holds no ports, and the operation tells why it is not there."""
+    failure = Failure(fault.code, fault.message)
+    server = await session.get(Server, operation.server_id)
+    if operation.kind == OperationKind.UPDATE and server is not None:
+        await changes.refuse(session, operation, server, failure, now)
+        return
+    operations.fail(operation, now, failure)
+    if operation.kind == OperationKind.CREATE and isinstance(fault, Undelivered) and server is not None:
         await session.delete(server)

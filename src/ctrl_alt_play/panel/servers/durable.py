@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import structlog
 from pydantic_core import to_json
 from sqlalchemy import CursorResult, insert, select, update
 
+from ctrl_alt_play.panel.gateway.base import OutOfStep
 from ctrl_alt_play.panel.models import Event, Node
 from ctrl_alt_play.panel.servers import axes, completions
 from ctrl_alt_play.panel.servers.taking import Taking
@@ -19,11 +19,13 @@ LARGEST_DATA_BYTES = 64 * 1024
 LONGEST_NAME = 64
 MOST_MISSING = 2**31 - 1
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-
-class Superseded(Exception):
+class Superseded(OutOfStep):
     """Someone else keeps this node's events: another connection of it, or another panel on the same database."""
+
+
+class Skipped(OutOfStep):
+    """There are events between what is kept and what came, and the agent does not say that it gave them up."""
 
 
 async def claim(taking: Taking, events: Sequence[Told]) -> list[Told]:
@@ -31,6 +33,7 @@ async def claim(taking: Taking, events: Sequence[Told]) -> list[Told]:
 
     Raises:
         Superseded: the node's journal is not the one that this connection began with.
+        Skipped: by taking them others would count as kept that never came.
     """
     presence = taking.presence
     new = _after(presence.acked_seq, events)
@@ -44,11 +47,12 @@ async def claim(taking: Taking, events: Sequence[Told]) -> list[Told]:
 
 
 def _after(seq: int, events: Sequence[Told]) -> list[Told]:
+    """Among what an agent gave up may be what it does not know to be kept."""
     new = []
     for event in events:
         if _seq(event) > seq:
-            if _seq(event) != seq + event.missing + 1:
-                log.warning("events_skipped", after=seq, seq=event.seq, missing=event.missing)
+            if _seq(event) > seq + event.missing + 1:
+                raise Skipped(f"event {event.seq} came after {seq}, with {event.missing} given up between them")
             seq = _seq(event)
             new.append(event)
     return new

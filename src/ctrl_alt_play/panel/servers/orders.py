@@ -102,7 +102,8 @@ class Orders:
         return await self._order(actor, server_id, OperationKind.COMMAND, {"command": command.command}, key)
 
     async def update(self, actor: Actor, server_id: str, change: ServerChange, *, key: str | None = None) -> Operation:
-        """What the server is made of from here on; its node takes it over at once, or when it is back, and the game at its next start.
+        """What the server is made of from here on; its node takes it over at once, or later, and the game at its next start. What the node
+        refuses for good changes nothing.
 
         Raises also: Conflict, for a port that another server holds, or where the node's agent is too old; nothing was changed then.
         """
@@ -111,9 +112,10 @@ class Orders:
             if not change.changes_recipe:
                 return await self._rename(session, actor, server_id, change, key)
             server = await changes.lock(session, actor, server_id)
+            before = changes.memory(server)
             await changes.respecify(session, server, change.applied_to(service.specification_of(server)))
             server.name = change.new_name or server.name
-            return self._new(server, actor, OperationKind.UPDATE, _told_of(change, server), key), server
+            return self._change(server, actor, before, _told_of(change, server), key)
 
         return await self._place(actor, OperationKind.UPDATE, server_id, write, key)
 
@@ -132,9 +134,10 @@ class Orders:
 
         async def write(session: AsyncSession) -> Written:
             server = await changes.lock(session, actor, server_id)
+            before = changes.memory(server)
             changes.hold(server, hold, self._clock.utc())
             arguments = {"revision": server.revision, "hold": hold.value}
-            return self._new(server, actor, OperationKind.UPDATE, arguments, key), server
+            return self._change(server, actor, before, arguments, key)
 
         return await self._place(actor, OperationKind.UPDATE, server_id, write, key)
 
@@ -172,6 +175,8 @@ class Orders:
             operation = await operations.get_visible(session, actor, operation_id)
         if operation.finished_at is not None:
             raise Conflict("It has ended already.", "OPERATION_ENDED")
+        if self._watched.call_off(operation.id):
+            return await self._end_untaken(operation.id)
         payload, command_id = CancelPayload(command_id=operation.id), operations.make_id(self._clock.utc())
         try:
             await self._gateway.command(
@@ -185,12 +190,22 @@ class Orders:
     async def _after_refused_cancel(self, operation: Operation, fault: Fault) -> Operation:
         """The node takes things in their order: what is still without an answer, and not on its way, it never had."""
         if fault.code in (ErrorCode.INVALID_STATE, ErrorCode.SERVER_NOT_FOUND) and operation.id not in self._watched:
-            async with self._database.writing() as session:
-                latest = await operations.existing(session, operation.id)
-                if latest.state == OperationState.QUEUED:
-                    operations.fail(latest, self._clock.utc(), Failure(ErrorCode.CANCELLED, NEVER_TAKEN))
-                    return latest
+            latest = await self._end_untaken(operation.id)
+            if latest.code == ErrorCode.CANCELLED:
+                return latest
         raise NodeRefused(fault, operation.id)
+
+    async def _end_untaken(self, operation_id: str) -> Operation:
+        cancelled, now = Failure(ErrorCode.CANCELLED, NEVER_TAKEN), self._clock.utc()
+        async with self._database.writing() as session:
+            operation = await operations.existing(session, operation_id)
+            if operation.state == OperationState.QUEUED:
+                server = await session.get(Server, operation.server_id)
+                if operation.kind == OperationKind.UPDATE and server is not None:
+                    await changes.refuse(session, operation, server, cancelled, now)
+                else:
+                    operations.fail(operation, now, cancelled)
+        return operation
 
     async def _order(
         self, actor: Actor, server_id: str, kind: OperationKind, arguments: dict[str, Any], key: str | None
@@ -210,6 +225,13 @@ class Orders:
         allowed = operations.time_allowed(kind, specification, arguments.get("timeout"))
         now = self._clock.utc()
         return operations.new(server.id, server.node_id, kind, actor.id, now, arguments, allowed, key)
+
+    def _change(
+        self, server: Server, actor: Actor, before: dict[str, Any], arguments: dict[str, Any], key: str | None
+    ) -> Written:
+        operation = self._new(server, actor, OperationKind.UPDATE, arguments, key)
+        operation.undo = changes.undoing(before, server)
+        return operation, server
 
     async def _place(
         self,

@@ -8,7 +8,7 @@ import structlog
 
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.db import Database
-from ctrl_alt_play.panel.gateway.base import Arrival, Fact, Gateway, Reception, Taken
+from ctrl_alt_play.panel.gateway.base import Arrival, Fact, Gateway, OutOfStep, Reception, Taken
 from ctrl_alt_play.panel.models import OperationKind
 from ctrl_alt_play.panel.nodes import service as nodes
 from ctrl_alt_play.panel.operations.progress import Progress
@@ -18,6 +18,7 @@ from ctrl_alt_play.panel.servers.catching_up import CatchingUp
 from ctrl_alt_play.panel.servers.console import Consoles
 from ctrl_alt_play.panel.servers.presence import Presence
 from ctrl_alt_play.panel.servers.taking import Taking
+from ctrl_alt_play.panel.servers.turns import Turns
 from ctrl_alt_play.protocol.contents import (
     ErrorReport,
     Heartbeat,
@@ -44,6 +45,7 @@ class Recorder:
         gateway: Gateway,
         catching_up: CatchingUp,
         watched: Watched,
+        turns: Turns,
         progress: Progress,
         consoles: Consoles,
         clock: Clock,
@@ -52,6 +54,7 @@ class Recorder:
         self._gateway = gateway
         self._catching_up = catching_up
         self._watched = watched
+        self._turns = turns
         self._progress = progress
         self._consoles = consoles
         self._clock = clock
@@ -66,9 +69,12 @@ class Recorder:
                 return Reception(is_allowed=False)
             greeting = await welcome.prepare(session, node, arrival, presence) if presence.speaks_part_2 else None
         self._presences[arrival.node_id] = presence
+        if presence.speaks_part_2:
+            self._turns.begin(arrival.node_id)
         return Reception(is_allowed=True, welcome=greeting)
 
     async def disconnected(self, node_id: str) -> None:
+        self._turns.end(node_id)
         async with self._database.writing() as session:
             await nodes.mark_away(session, node_id, self._clock.utc())
         self._presences.pop(node_id, None)
@@ -95,6 +101,8 @@ class Recorder:
                 taking = Taking(session, presence, self._clock.utc())
                 for fact in await self._begin(taking, kept):
                     await self._apply_fact(taking, fact)
+        except OutOfStep:
+            raise
         except Exception as error:  # noqa: BLE001 - done again one by one, which tells what is wrong
             log.debug("batch_not_taken_in", node_id=node_id, error=repr(error))
             return await self._apply_each(presence, kept)

@@ -9,7 +9,7 @@ from ctrl_alt_play.panel.gateway.base import fault_of
 from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState, Server
 from ctrl_alt_play.panel.operations import outcomes
 from ctrl_alt_play.panel.operations import service as operations
-from ctrl_alt_play.panel.servers import axes
+from ctrl_alt_play.panel.servers import axes, changes
 from ctrl_alt_play.panel.servers.acceptance import DESIRES
 from ctrl_alt_play.panel.servers.observation import Observation, of_report
 from ctrl_alt_play.panel.servers.record import record, record_after_absence
@@ -104,7 +104,11 @@ async def _refuse(taking: Taking, server: Server | None, operation: Operation, f
         if server is not None:
             await taking.remove(server)
         return
-    operations.fail(operation, now, outcomes.Failure(fault.code, fault.message))
+    failure = outcomes.Failure(fault.code, fault.message)
+    if kind is OperationKind.UPDATE and server is not None:
+        await changes.refuse(taking.session, operation, server, failure, now)
+        return
+    operations.fail(operation, now, failure)
     is_gone = kind is not OperationKind.CREATE and fault.code is ErrorCode.CONTAINER_NOT_FOUND
     if is_gone and server is not None and not taking.presence.speaks_part_2:
         await record(taking.session, server, Observation(server.id, ServerState.ABSENT, is_news=False), now)

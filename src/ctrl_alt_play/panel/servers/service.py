@@ -1,12 +1,12 @@
 """Servers as the panel keeps them: which there are, who may see them, and which ports they hold."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.accounts import service as accounts
@@ -93,16 +93,36 @@ async def add(session: AsyncSession, actor: Actor, new: NewServer, now: datetime
 
 
 async def change(session: AsyncSession, server: Server, specification: Specification) -> None:
-    """What the server is made of from here on, as its next revision.
+    """What the server is made of from here on, as its next revision. Ports that it has no more use for it holds until they are `release`d.
 
     Raises: Conflict, for a port that another server holds; nothing was changed then.
     """
     await _node_for(session, server.node_id)
     await _ensure_free(session, server.node_id, specification.ports, but=server.id)
-    await session.execute(delete(Allocation).where(Allocation.server_id == server.id))
-    _allocate(session, server, specification.ports)
+    held = {_address(one) for one in await _allocations(session, server)}
+    _allocate(session, server, [port for port in specification.ports if _asked(port) not in held])
     server.specification = stored(specification)
     server.revision += 1
+
+
+async def release(session: AsyncSession, server: Server, ports: Iterable[Port]) -> None:
+    """Others may have what the server holds besides these."""
+    wanted = {_asked(port) for port in ports}
+    for allocation in await _allocations(session, server):
+        if _address(allocation) not in wanted:
+            await session.delete(allocation)
+
+
+async def _allocations(session: AsyncSession, server: Server) -> Sequence[Allocation]:
+    return (await session.scalars(select(Allocation).where(Allocation.server_id == server.id))).all()
+
+
+def _address(allocation: Allocation) -> tuple[str, int, str]:
+    return allocation.address, allocation.port, allocation.protocol
+
+
+def _asked(port: Port) -> tuple[str, int, str]:
+    return port.address, port.external, port.protocol
 
 
 async def allocate_free(session: AsyncSession, server: Server, ports: Sequence[Port]) -> None:

@@ -98,8 +98,10 @@ def explain(status: Status, facts: Facts) -> str | None:
             return f"it was not made: {facts.reason}" if facts.reason else None
         case Status.UNKNOWN if not facts.node_online:
             return f"the node is away since {spoken(facts.node_since)}"
+        case Status.UNKNOWN if facts.node_tells_all:
+            return f"the node cannot tell since {spoken(facts.observed_since)}: its container engine may be away"
         case Status.UNKNOWN:
-            return facts.reason
+            return facts.reason or "the node did not say what it is"
         case Status.RUNNING if facts.ready is False:
             return "running, readiness not seen"
         case Status.CRASHED:

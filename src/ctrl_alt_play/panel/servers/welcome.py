@@ -7,6 +7,8 @@ from ctrl_alt_play import __version__
 from ctrl_alt_play.panel.gateway.base import Arrival
 from ctrl_alt_play.panel.models import Node, Server
 from ctrl_alt_play.panel.operations import service as operations
+from ctrl_alt_play.panel.operations.outcomes import Failure
+from ctrl_alt_play.panel.servers import changes
 from ctrl_alt_play.panel.servers.presence import Presence
 from ctrl_alt_play.protocol.messages import OLDEST_VERSION, VERSION
 from ctrl_alt_play.protocol.part2 import KnownServer, ProtocolRange, Welcome
@@ -19,6 +21,9 @@ async def prepare(session: AsyncSession, node: Node, arrival: Arrival, presence:
     if node.spool_id != spool_id:
         node.spool_id, node.acked_seq = spool_id, 0
         await operations.fail_forgotten(session, node.id, presence.connected_at)
+        forgotten = Failure("INTERRUPTED", "interrupted: the node lost its journal")
+        accepted = await operations.accepted_changes(session, node.id)
+        await changes.keep(session, accepted, forgotten, presence.connected_at)
     presence.spool_id, presence.acked_seq = spool_id, node.acked_seq
     known = await session.execute(select(Server.id, Server.revision).where(Server.node_id == node.id))
     return Welcome(

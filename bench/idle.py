@@ -16,7 +16,9 @@ SPARE_FILES = 500
 def measure(place: Place) -> None:
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most < AGENTS + SPARE_FILES:
-        sys.exit(f"{AGENTS} agents need {AGENTS + SPARE_FILES} open files; this shell allows {most}: raise it by `ulimit -n`")
+        sys.exit(
+            f"{AGENTS} agents need {AGENTS + SPARE_FILES} open files; this shell allows {most}: raise it by `ulimit -n`"
+        )
     place.add_nodes(AGENTS)
     for part in (1, 2):
         ours = _cost(place, place.panel.pid, place.agents_url, part)

@@ -7,7 +7,7 @@ from tests.panel.test_part2_operations import actor, orders, state
 
 from ctrl_alt_play.panel.errors import Conflict, NodeRefused, NotFound
 from ctrl_alt_play.panel.models import Node, Operation, Server
-from ctrl_alt_play.panel.servers.dispatch import KEPT
+from ctrl_alt_play.panel.servers.changes import KEPT
 from ctrl_alt_play.panel.servers.schemas import ServerChange
 from ctrl_alt_play.protocol.specification import Hold
 
@@ -63,7 +63,7 @@ async def test_a_change_for_a_node_that_is_away_is_kept_and_taken_over_when_it_i
 
     await until(taken_over)
     history = (await admin.get(f"/api/servers/{server_id}/operations"))["items"]
-    assert [(one["kind"], one["created_by"]) for one in history][:2] == [("update", None), ("update", admin.id)]
+    assert [(one["kind"], one["created_by"]) for one in history] == [("update", admin.id)] * 2 + [("create", admin.id)]
 
 
 async def test_a_hold_is_told_to_the_node_and_forbids_a_start(panel: PanelUnderTest, admin: Person) -> None:

@@ -174,7 +174,13 @@ async def test_what_an_agent_gave_up_may_have_been_kept_already(panel: PanelUnde
     await acked(panel, agent)
     data = {"serverId": server_id, "currentStatus": "running"}
     agent.seq += 1
-    event = {"type": "event", "event": "server_status_changed", "data": data, "seq": agent.seq, "missing": agent.seq - 1}
+    event = {
+        "type": "event",
+        "event": "server_status_changed",
+        "data": data,
+        "seq": agent.seq,
+        "missing": agent.seq - 1,
+    }
     await agent.send(event)
     await acked(panel, agent)
 

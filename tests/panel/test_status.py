@@ -93,6 +93,12 @@ CRASHED: dict[str, Any] = {"observed": ServerState.CRASHED, "exit_code": 1, "nod
         ({"ready": True}, None),
         ({"ready": False}, "running, readiness not seen"),
         ({"node_online": False, "ready": False}, "the node is away since 2026-01-01 01:00:00 UTC"),
+        ({"observed": ServerState.UNKNOWN, "reason": "Docker is away."}, "Docker is away."),
+        ({"observed": ServerState.UNKNOWN}, "the node did not say what it is"),
+        (
+            {"observed": ServerState.UNKNOWN, "node_tells_all": True, "reason": "It crashed long before."},
+            "the node cannot tell since 2026-01-01 00:00:00 UTC: its container engine may be away",
+        ),
         ({"hold": Hold.SUSPENDED, "hold_since": HELD}, "on hold since 2026-01-01 02:00:00 UTC"),
         ({"hold": Hold.MAINTENANCE, "observed": ServerState.STOPPED}, "on hold for maintenance"),
         (CRASHED | {"node_tells_all": False}, "crashed with exit code 1"),

@@ -20,6 +20,7 @@ from ctrl_alt_play.agent.servers.game import Game
 from ctrl_alt_play.agent.servers.history import History
 from ctrl_alt_play.agent.servers.inbox import Inbox
 from ctrl_alt_play.agent.servers.life import DOWN, LEADS_TO, Duty, Life, check, remembered
+from ctrl_alt_play.agent.servers.lookout import Lookout
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.servers.turns import Overtaken, Turns, unless_overtaken
 from ctrl_alt_play.agent.servers.watch import Watch
@@ -33,10 +34,6 @@ from ctrl_alt_play.protocol.specification import Desired
 RETRY_S = 1.0
 CARRY_S = 90.0
 """How long an action that was cut off waits for its engine."""
-ENGINE_GAP_S = 5.0
-"""How long before the engine was seen to be gone a game may have gone with it."""
-LOST_TO_DOCKER = 255
-"""The exit code that Docker gives a container that died while Docker did not run."""
 log = structlog.get_logger(__name__)
 
 
@@ -66,8 +63,7 @@ class Server:
         self._history = History(self.game, node, self.book.keep_good_run)
         self._phase: str | None = None
         self._is_lost = False
-        self._in_sight = asyncio.Event()
-        self._first_look_after: float | None = 0.0
+        self._lookout = Lookout(node)
         self._wanted = self.life.desired
         self._due_at = node.clock.monotonic()
 
@@ -120,7 +116,7 @@ class Server:
         """Performs what is accepted, one after the other, and what the node owes the server by itself, until it is deleted."""
         while not self.is_gone:
             await self._tell_dropped()
-            if self.book.memory.is_unreported and self._in_sight.is_set():
+            if self.book.memory.is_unreported and self._lookout.in_sight.is_set():
                 await self._report()
             elif not self.inbox.is_empty:
                 await self._perform(self.inbox.take())
@@ -142,7 +138,7 @@ class Server:
             Fault: the engine does not answer.
         """
         if await self.game.look() and not self.is_gone:
-            self._in_sight.set()
+            self._lookout.in_sight.set()
             if self.life.doing is None or self.state is ServerState.UNKNOWN:
                 self.settle()
 
@@ -155,8 +151,7 @@ class Server:
 
     def lose_sight(self) -> None:
         """The engine is away: nothing is known of the container until it is back."""
-        self._in_sight.clear()
-        self._first_look_after = self.now()
+        self._lookout.lose()
         self.apply(self.life.lose())
         self.book.lose_sight(self.life)
 
@@ -176,11 +171,9 @@ class Server:
 
     def settle(self, *, forced: bool | None = None) -> None:
         """Has the life follow what was seen last."""
-        if not self._in_sight.is_set():
+        if not self._lookout.in_sight.is_set():
             return
-        container = self.game.container
-        sight = telling.sight_of(container, is_excused=container is not None and self._is_excused(container))
-        self._first_look_after = None
+        sight = self._lookout.sight_of(self.game.container, self.book.memory)
         self.apply(self.life.see(sight, self.record.specification.crash, self.now()), forced=forced)
 
     def apply(self, after: Life, *, forced: bool | None = None) -> None:
@@ -287,7 +280,7 @@ class Server:
 
     async def _carry_through(self, operation: OperationRecord) -> tuple[telling.Result, Fault | None]:
         """Goes on, for a while, when the engine comes back that went away in the middle of it."""
-        may_go_on = self._in_sight.is_set() or operation.action is Action.CREATE_SERVER
+        may_go_on = self._lookout.in_sight.is_set() or operation.action is Action.CREATE_SERVER
         until_s = self._node.clock.monotonic() + CARRY_S
         while True:
             result, fault = await self._try(operation)
@@ -315,7 +308,7 @@ class Server:
         await asyncio.sleep(RETRY_S)
         with suppress(TimeoutError):
             async with asyncio.timeout(CARRY_S):
-                await self._in_sight.wait()
+                await self._lookout.in_sight.wait()
 
     async def _conclude(
         self, operation: OperationRecord, fault: Fault | None, result: telling.Result, began_at: datetime
@@ -370,18 +363,6 @@ class Server:
     async def _report(self) -> None:
         """Tells of a crash, once its last words are in."""
         self.book.report(self.life, await self._history.report(self.life, self.book.memory))
-
-    def _is_excused(self, container: Container) -> bool:
-        """Whether a game's end may be Docker's or the machine's own, so that it counts as no crash."""
-        if self._first_look_after is None:
-            return False
-        was_booted = bool(self.book.memory.boot_id) and self.book.memory.boot_id != self._node.boot_id
-        went_with_engine = (
-            self._first_look_after > 0
-            and container.finished_at is not None
-            and container.finished_at.timestamp() >= self._first_look_after - ENGINE_GAP_S
-        )
-        return was_booted or went_with_engine or container.exit_code == LOST_TO_DOCKER
 
     def _tell_failure(self, operation: OperationRecord, fault: Fault) -> None:
         log.warning(

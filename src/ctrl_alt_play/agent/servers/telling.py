@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from ctrl_alt_play.agent.engine.base import Container, ContainerState
+from ctrl_alt_play.agent.engine.base import Container
 from ctrl_alt_play.agent.records import Ending, Entry, News, OperationRecord
-from ctrl_alt_play.agent.servers.life import FAILED, Life, Process, Sight
+from ctrl_alt_play.agent.servers.life import FAILED, Life
 from ctrl_alt_play.clock import at_seconds
 from ctrl_alt_play.protocol.contents import Action, Outcome, ServerState, StatusChanged
 from ctrl_alt_play.protocol.errors import Fault
@@ -14,19 +14,6 @@ from ctrl_alt_play.protocol.part2 import CommandCompleted, ServerSnapshot, Under
 
 STATUS, COMPLETED, CRASHED = "server_status_changed", "command_completed", "server_crashed"
 Result = dict[str, Any]
-_PROCESSES = {
-    ContainerState.CREATED: Process.CREATED,
-    ContainerState.RUNNING: Process.RUNNING,
-    ContainerState.EXITED: Process.EXITED,
-}
-
-
-def sight_of(container: Container | None, *, is_excused: bool) -> Sight:
-    """A container as the state machine sees it."""
-    if container is None:
-        return Sight(Process.NONE)
-    ended_at = container.finished_at.timestamp() if container.finished_at else 0.0
-    return Sight(_PROCESSES[container.state], container.exit_code, ended_at, is_excused)
 
 
 def change(

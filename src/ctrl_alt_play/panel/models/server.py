@@ -8,7 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ctrl_alt_play.panel.db import Base
 
-
 _IS_BEHIND = text("node_revision < revision")
 
 

@@ -68,9 +68,7 @@ class Dispatch:
     its place among the node's news.
     """
 
-    def __init__(
-        self, database: Database, gateway: Gateway, watched: Watched, turns: Turns, clock: Clock
-    ) -> None:
+    def __init__(self, database: Database, gateway: Gateway, watched: Watched, turns: Turns, clock: Clock) -> None:
         self._database = database
         self._gateway = gateway
         self._watched = watched
@@ -148,14 +146,14 @@ class Dispatch:
             async with self._database.writing() as session:
                 operation = await operations.existing(session, operation_id)
                 if operation.state == OperationState.QUEUED:
-                    await _refuse(session, operation, fault, self._clock.utc())
+                    await end_refused(session, operation, fault, self._clock.utc())
         if operation.state == OperationState.FAILED:
             log.warning("operation_refused", code=fault.code)
             raise NodeRefused(fault, operation_id)
         return operation
 
 
-async def _refuse(session: AsyncSession, operation: Operation, fault: Fault, now: datetime) -> None:
+async def end_refused(session: AsyncSession, operation: Operation, fault: Fault, now: datetime) -> None:
     """A server that its node never heard of is removed: it holds no ports, and the operation tells why it is not there."""
     failure = Failure(fault.code, fault.message)
     server = await session.get(Server, operation.server_id)

@@ -9,14 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.db import Database
 from ctrl_alt_play.panel.errors import Conflict, NodeRefused
-from ctrl_alt_play.panel.gateway.base import COMMAND_TIMEOUT_S, Gateway
+from ctrl_alt_play.panel.gateway.base import COMMAND_TIMEOUT_S, Gateway, Undelivered
 from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState, Server
 from ctrl_alt_play.panel.operations import service as operations
-from ctrl_alt_play.panel.operations.outcomes import Failure
 from ctrl_alt_play.panel.operations.watched import Watched
 from ctrl_alt_play.panel.security import Actor
 from ctrl_alt_play.panel.servers import changes, service
-from ctrl_alt_play.panel.servers.dispatch import Dispatch, payload_of
+from ctrl_alt_play.panel.servers.dispatch import Dispatch, end_refused, payload_of
 from ctrl_alt_play.panel.servers.schemas import ConsoleCommand, NewServer, ServerChange, StopRequest
 from ctrl_alt_play.protocol.contents import Action, CancelPayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
@@ -196,15 +195,11 @@ class Orders:
         raise NodeRefused(fault, operation.id)
 
     async def _end_untaken(self, operation_id: str) -> Operation:
-        cancelled, now = Failure(ErrorCode.CANCELLED, NEVER_TAKEN), self._clock.utc()
         async with self._database.writing() as session:
             operation = await operations.existing(session, operation_id)
             if operation.state == OperationState.QUEUED:
-                server = await session.get(Server, operation.server_id)
-                if operation.kind == OperationKind.UPDATE and server is not None:
-                    await changes.refuse(session, operation, server, cancelled, now)
-                else:
-                    operations.fail(operation, now, cancelled)
+                cancelled = Undelivered(ErrorCode.CANCELLED, NEVER_TAKEN)
+                await end_refused(session, operation, cancelled, self._clock.utc())
         return operation
 
     async def _order(

@@ -146,7 +146,7 @@ def test_nothing_is_owed_while_nothing_is_known_or_something_is_done() -> None:
 
 REFUSED: dict[Action, set[ServerState]] = {
     CREATE: set(ServerState),
-    Action.ADOPT_SERVER: set(ServerState),
+    Action.ADOPT_SERVER: set(),
     START: {S.RUNNING, S.STARTING},
     STOP: {S.ABSENT, S.CREATED, S.STOPPED, S.CRASHED},
     RESTART: set(),

@@ -124,7 +124,8 @@ async def settle(home: Household) -> None:
 
     await until(is_idle, 10)
     for server in home.fleet.servers.values():
-        await server.look()
+        await server.look()  # its end may be among the events that were lost
+    await until(is_idle, 10)
 
 
 def check_truth(home: Household) -> None:

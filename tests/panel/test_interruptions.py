@@ -202,7 +202,7 @@ async def test_a_panel_that_can_keep_nothing_lets_its_agents_come_again(
 
     agent = await panel.connected(await panel.agent())
     monkeypatch.setattr("ctrl_alt_play.panel.gateway.connection.KEEP_PAUSE_S", 0)
-    monkeypatch.setattr("ctrl_alt_play.panel.servers.recorder.Recorder.apply", fail)
+    monkeypatch.setattr("ctrl_alt_play.panel.intake.recorder.Recorder.apply", fail)
     await agent.tell("system_info", agent.system())
     assert await until(lambda: agent.closed_with) == 1011
     monkeypatch.undo()

@@ -7,7 +7,7 @@ from tests.panel.test_part2_operations import actor, orders, state
 
 from ctrl_alt_play.panel.errors import Conflict, NodeRefused, NotFound
 from ctrl_alt_play.panel.models import Node, Operation, Server
-from ctrl_alt_play.panel.servers.changes import KEPT
+from ctrl_alt_play.panel.servers.endings import KEPT
 from ctrl_alt_play.panel.servers.schemas import ServerChange
 from ctrl_alt_play.protocol.specification import Hold
 

@@ -11,9 +11,9 @@ from tests.fakes.part2_agent import Part2Agent
 from tests.panel.support import PanelUnderTest, Person, until
 
 from ctrl_alt_play.panel.gateway.connection import BATCH_FACTS, CANNOT_KEEP
+from ctrl_alt_play.panel.intake.recorder import Recorder
 from ctrl_alt_play.panel.models import Event, Node, Server
 from ctrl_alt_play.panel.operations import service as operations
-from ctrl_alt_play.panel.servers.recorder import Recorder
 
 
 async def kept(panel: PanelUnderTest, agent: Part2Agent) -> Sequence[Event]:
@@ -193,7 +193,7 @@ async def test_one_event_that_cannot_be_applied_is_kept_and_does_not_stop_the_ne
 
     agent = await panel.connected(await panel.part2_agent())
     server_id = await panel.server(agent)
-    monkeypatch.setattr("ctrl_alt_play.panel.servers.axes.take_crash", fail)
+    monkeypatch.setattr("ctrl_alt_play.panel.intake.axes.take_crash", fail)
     await agent.event("server_crashed", {"serverId": server_id, "summary": "it broke"})
     await agent.become(server_id, "crashed", exitCode=3)
     await acked(panel, agent)

@@ -8,6 +8,7 @@ from tests.fakes.part2_agent import Part2Agent
 from tests.panel.support import PanelUnderTest, Person, until
 
 from ctrl_alt_play.panel.errors import Conflict
+from ctrl_alt_play.panel.intake.catching_up import CatchingUp
 from ctrl_alt_play.panel.models import Operation
 from ctrl_alt_play.panel.security import Actor
 from ctrl_alt_play.panel.servers.orders import Orders
@@ -112,6 +113,27 @@ async def test_what_was_not_answered_is_sent_again_by_its_id_and_done_once(
         return await state(admin, operation) == ("running", None)
 
     await until(accepted)
+    await agent.end(again)
+    assert (await admin.operation(operation))["state"] == "succeeded"
+
+
+async def test_catching_up_is_tried_until_it_is_done(
+    panel: PanelUnderTest, admin: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctrl_alt_play.panel.gateway.connection.SYNCHRONISE_PAUSE_S", 0)
+    agent = await panel.connected(await panel.part2_agent())
+    _, operation = await cut_off(panel, agent, "start")
+    catch_up, failures = CatchingUp.catch_up, [1, 2]
+
+    async def fail_twice(self: CatchingUp, node_id: str) -> None:
+        if failures:
+            failures.pop()
+            raise OSError("the database is locked")
+        await catch_up(self, node_id)
+
+    monkeypatch.setattr(CatchingUp, "catch_up", fail_twice)
+    await agent.come()
+    (again,) = await until(lambda: agent.commands("start_server"))
     await agent.end(again)
     assert (await admin.operation(operation))["state"] == "succeeded"
 

@@ -12,7 +12,7 @@ from tests.panel.test_part2_operations import actor, cut_off, orders
 
 from ctrl_alt_play.panel.errors import Conflict
 from ctrl_alt_play.panel.models import Allocation, Operation
-from ctrl_alt_play.panel.servers.changes import KEPT_FOR_LATER
+from ctrl_alt_play.panel.servers.endings import KEPT_FOR_LATER
 from ctrl_alt_play.panel.servers.schemas import NewServer
 from ctrl_alt_play.protocol.specification import Hold
 

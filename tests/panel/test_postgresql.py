@@ -16,9 +16,9 @@ from sqlalchemy import select
 from tests.panel.support import PanelUnderTest, make_config, until
 
 from ctrl_alt_play.panel.db import make_engine
+from ctrl_alt_play.panel.intake.recorder import Recorder
 from ctrl_alt_play.panel.migrations import alembic_config, migrate
 from ctrl_alt_play.panel.models import Event
-from ctrl_alt_play.panel.servers.recorder import Recorder
 
 USER = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
 
@@ -112,6 +112,26 @@ async def test_each_event_is_kept_once_on_postgresql_whatever_breaks(
             assert list(await session.scalars(query)) == list(range(1, agent.seq + 1))
         await agent.become(server_id, "running", desired="on")
         await panel.admin.sees(server_id, "RUNNING")
+
+
+async def test_a_change_is_undone_or_kept_on_postgresql(postgresql: str, tmp_path: Path) -> None:
+    async with PanelUnderTest(make_config(tmp_path, database_url=postgresql)) as panel:
+        agent = await panel.connected(await panel.part2_agent())
+        server_id = await panel.server(agent, ports=[{"internal": 1, "external": 27970}])
+        path = f"/api/servers/{server_id}"
+        before = await panel.admin.get(path)
+        agent.refusals["update_server"] = ("CONFIG_INVALID", "That cannot be.")
+        change = {"name": "after", "startup": "./new", "ports": [{"internal": 1, "external": 27971}]}
+        await panel.admin.patch(path, change, 422)
+        assert await panel.admin.get(path) == before
+        agent.refusals["update_server"] = ("INSUFFICIENT_RESOURCES", "There is no room.")
+        await panel.admin.patch(path, change, 202)
+        agent.refusals.clear()
+
+        async def taken() -> bool:
+            return (await panel.admin.get(path))["node_revision"] == 2
+
+        await until(taken)
 
 
 async def test_migrations_make_what_the_models_say_on_postgresql(postgresql: str, tmp_path: Path) -> None:

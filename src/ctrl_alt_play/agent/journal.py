@@ -159,8 +159,8 @@ class Journal:
     async def _caught_up(self) -> None:
         if self.is_stuck:
             raise _unwritable("it could not be written just now")
-        if self._writing is not None:
-            _, late = await asyncio.wait({self._writing}, timeout=PATIENCE_S)
+        if self._waiting:
+            _, late = await asyncio.wait({self._waiting[-1][2]}, timeout=PATIENCE_S)
             if late:
                 raise _unwritable("it is being written too slowly")
 

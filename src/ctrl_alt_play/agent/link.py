@@ -180,13 +180,23 @@ class Link:
         """What a frame says of the connection itself. A panel of part 2 says so before all else."""
         match received.told:
             case Welcome() as welcome:
-                snapshots = [session.legacy("state_snapshot", part) for part in self._fleet.snapshots()]
-                self._outbox.speak_part2(welcome.acked_seq, *snapshots)
+                self._fleet.meet(server.server_id for server in welcome.servers)
+                self._outbox.speak_part2(welcome.acked_seq, *self._snapshots(session))
+                self._fleet.on_orphans = lambda: self._tell_anew(session)
                 log.info("welcomed", panel_version=welcome.panel_version, acked_seq=welcome.acked_seq)
             case Ack(seq=seq):
                 self._outbox.ack(seq)
             case _ if self._outbox.speech is not Speech.PART2:
                 self._speak_part1(session, is_firm=True)
+
+    def _snapshots(self, session: AgentSession) -> list[str]:
+        return [session.legacy("state_snapshot", part) for part in self._fleet.snapshots()]
+
+    def _tell_anew(self, session: AgentSession) -> None:
+        """What the panel cannot learn from events."""
+        if self._outbox.speech is Speech.PART2:
+            for part in self._snapshots(session):
+                self._outbox.answer(part)
 
     def _speak_part1(self, session: AgentSession, *, is_firm: bool) -> None:
         is_news = self._outbox.speech is Speech.UNDECIDED

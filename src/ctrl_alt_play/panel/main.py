@@ -21,6 +21,8 @@ from ctrl_alt_play.panel.gateway import api as gateway_api
 from ctrl_alt_play.panel.gateway.door import Door
 from ctrl_alt_play.panel.gateway.local import LocalGateway
 from ctrl_alt_play.panel.home import api as home_api
+from ctrl_alt_play.panel.intake.catching_up import CatchingUp
+from ctrl_alt_play.panel.intake.recorder import Recorder
 from ctrl_alt_play.panel.migrations import migrate
 from ctrl_alt_play.panel.nodes import api as nodes_api
 from ctrl_alt_play.panel.nodes import service as nodes_service
@@ -32,11 +34,9 @@ from ctrl_alt_play.panel.operations.sweeper import sweep_for_ever
 from ctrl_alt_play.panel.operations.watched import Watched
 from ctrl_alt_play.panel.security import Passwords, Tokens
 from ctrl_alt_play.panel.servers import api as servers_api
-from ctrl_alt_play.panel.servers.catching_up import CatchingUp
 from ctrl_alt_play.panel.servers.console import Consoles
 from ctrl_alt_play.panel.servers.dispatch import Dispatch
 from ctrl_alt_play.panel.servers.orders import Orders
-from ctrl_alt_play.panel.servers.recorder import Recorder
 from ctrl_alt_play.panel.servers.revisions import Revisions
 from ctrl_alt_play.panel.servers.turns import Turns
 from ctrl_alt_play.panel.serving import Server, listen, signals_once, uvicorn_config

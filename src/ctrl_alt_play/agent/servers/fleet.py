@@ -3,9 +3,10 @@
 import asyncio
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import aclosing, suppress
 from datetime import datetime
+from itertools import islice
 
 import structlog
 
@@ -39,6 +40,9 @@ class Fleet:
         self.orphans: dict[str, Container] = {}
         """Containers that carry our label and that we do not know: reported, and adopted when asked; never removed."""
         self.is_engine_up = False
+        self.on_orphans: Callable[[], None] = lambda: None
+        """Told when there are other orphans than before."""
+        self._known: set[str] | None = None
         self._node = node
         self._own_uid = own_uid
         self._tasks: asyncio.TaskGroup | None = None
@@ -109,6 +113,8 @@ class Fleet:
             return
         server = self.find(operation.server_id)
         server.check(operation.action)
+        if self._known is not None:
+            self._known.add(operation.server_id)
         accepted, _ = await self._node.journal.accept(operation)
         server.enqueue(accepted)
         if server.is_gone:
@@ -126,6 +132,8 @@ class Fleet:
                 raise Fault(ErrorCode.INVALID_PAYLOAD, "A creation needs a specification.")
         accepted, record = await self._node.journal.accept(operation, wanted)
         self.orphans.pop(operation.server_id, None)
+        if self._known is not None:
+            self._known.add(operation.server_id)
         self._add(record or wanted, ()).resume(accepted)
 
     def _adopted(self, server_id: str, adoption: AdoptPayload) -> ServerRecord:
@@ -197,10 +205,14 @@ class Fleet:
         except TimeoutError as error:
             raise Fault(ErrorCode.TIMEOUT, "The game does not read its console: its input is full.") from error
 
+    def meet(self, known: Iterable[str]) -> None:
+        """The panel knows these servers; what else there is are orphans to it, for whatever reason it forgot them."""
+        self._known = set(known)
+
     def snapshots(self) -> Iterable[StateSnapshot]:
         """The truth about all servers at this moment, in parts."""
         servers = [server.snapshot() for server in self.servers.values() if not server.is_gone]
-        orphans = tuple(_orphan(each) for each in list(self.orphans.values())[:MOST_ORPHANS_TOLD])
+        orphans = tuple(islice(self._all_orphans(), MOST_ORPHANS_TOLD))
         starts = range(0, max(1, len(servers)), SERVERS_A_SNAPSHOT)
         for part, start in enumerate(starts, 1):
             yield StateSnapshot(
@@ -210,6 +222,13 @@ class Fleet:
                 part=part,
                 more=part < len(starts),
             )
+
+    def _all_orphans(self) -> Iterator[Orphan]:
+        for container in self.orphans.values():
+            yield _orphan(container, is_adoptable=container.specification is not None)
+        for server in self.servers.values():
+            if self._known is not None and server.id not in self._known and server.container is not None:
+                yield _orphan(server.container, is_adoptable=True)
 
     def _add(self, record: ServerRecord, unfinished: Iterable[OperationRecord]) -> Server:
         if self._tasks is None:
@@ -281,7 +300,10 @@ class Fleet:
         }
         for id_ in orphans.keys() - self.orphans.keys():
             log.warning("unknown_container", server_id=id_, container_id=orphans[id_].id, state=orphans[id_].state)
+        is_news = orphans.keys() != self.orphans.keys()
         self.orphans = orphans
+        if is_news:
+            self.on_orphans()
         log.info("engine_watched", servers=len(self.servers), unknown_containers=len(orphans))
 
     async def _look(self, server: Server) -> None:
@@ -311,13 +333,13 @@ class Fleet:
         self._node.journal.put(telling.end(operation, fault, {}, None, now, *news))
 
 
-def _orphan(container: Container) -> Orphan:
+def _orphan(container: Container, *, is_adoptable: bool) -> Orphan:
     return Orphan(
         server_id=container.server_id,
         container_id=container.id,
         state=container.state,
         image=container.image,
-        is_adoptable=container.specification is not None,
+        is_adoptable=is_adoptable,
     )
 
 

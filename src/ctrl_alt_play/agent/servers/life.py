@@ -201,7 +201,7 @@ def check(action: Action, life: Life, accepted: Iterable[Action]) -> None:
     waiting = [each for each in every if each in LEADS_TO]
     if Action.DELETE_SERVER in waiting and action is not Action.KILL_SERVER:
         raise Fault(ErrorCode.INVALID_STATE, "The server is being deleted.")
-    if action in {Action.CREATE_SERVER, Action.ADOPT_SERVER}:
+    if action is Action.CREATE_SERVER:
         raise Fault(ErrorCode.SERVER_EXISTS, "A server of this id exists on this node already.")
     if len(every) >= MOST_WAITING and action is not Action.KILL_SERVER:
         raise Fault(

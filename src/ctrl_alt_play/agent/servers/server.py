@@ -146,7 +146,7 @@ class Server:
         """Looks, and takes up the console of a game that runs already, and the watch on it."""
         await self.look()
         await self.game.take_up_console()
-        if self.game.is_running and self.watch is None and self.inbox.current is None:
+        if self.game.is_running and self.watch is None and self.life.doing is None:
             self.watch_game(is_found=True)
 
     def lose_sight(self) -> None:
@@ -200,6 +200,8 @@ class Server:
         container = self.game.container
         if container is None or not container.is_running:
             return
+        self._unwatch()
+        self._history.was_lost = False
         watch = self.watch = Watch(self.record.specification, container, self._node.clock, self._decided, self._lose)
         run = self.book.memory.run
         if is_found and run is not None and run.started_at == watch.started_at and not run.is_awaited:

@@ -15,7 +15,7 @@ from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState,
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.outcomes import Failure
 from ctrl_alt_play.panel.operations.watched import Watched
-from ctrl_alt_play.panel.servers import changes, service
+from ctrl_alt_play.panel.servers import endings, service
 from ctrl_alt_play.panel.servers.turns import Turns
 from ctrl_alt_play.protocol.contents import (
     Action,
@@ -158,7 +158,7 @@ async def end_refused(session: AsyncSession, operation: Operation, fault: Fault,
     failure = Failure(fault.code, fault.message)
     server = await session.get(Server, operation.server_id)
     if operation.kind == OperationKind.UPDATE and server is not None:
-        await changes.refuse(session, operation, server, failure, now)
+        await endings.refuse(session, operation, server, failure, now)
         return
     operations.fail(operation, now, failure)
     if operation.kind == OperationKind.CREATE and isinstance(fault, Undelivered) and server is not None:

@@ -14,7 +14,7 @@ from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState,
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.watched import Watched
 from ctrl_alt_play.panel.security import Actor
-from ctrl_alt_play.panel.servers import changes, service
+from ctrl_alt_play.panel.servers import changes, endings, service
 from ctrl_alt_play.panel.servers.dispatch import Dispatch, end_refused, payload_of
 from ctrl_alt_play.panel.servers.schemas import ConsoleCommand, NewServer, ServerChange, StopRequest
 from ctrl_alt_play.protocol.contents import Action, CancelPayload
@@ -111,7 +111,7 @@ class Orders:
             if not change.changes_recipe:
                 return await self._rename(session, actor, server_id, change, key)
             server = await changes.lock(session, actor, server_id)
-            before = changes.memory(server)
+            before = endings.memory(server)
             await changes.respecify(session, server, change.applied_to(service.specification_of(server)))
             server.name = change.new_name or server.name
             return self._change(server, actor, before, _told_of(change, server), key)
@@ -133,7 +133,7 @@ class Orders:
 
         async def write(session: AsyncSession) -> Written:
             server = await changes.lock(session, actor, server_id)
-            before = changes.memory(server)
+            before = endings.memory(server)
             changes.hold(server, hold, self._clock.utc())
             arguments = {"revision": server.revision, "hold": hold.value}
             return self._change(server, actor, before, arguments, key)
@@ -225,7 +225,7 @@ class Orders:
         self, server: Server, actor: Actor, before: dict[str, Any], arguments: dict[str, Any], key: str | None
     ) -> Written:
         operation = self._new(server, actor, OperationKind.UPDATE, arguments, key)
-        operation.undo = changes.undoing(before, server)
+        operation.undo = endings.undoing(before, server)
         return operation, server
 
     async def _place(

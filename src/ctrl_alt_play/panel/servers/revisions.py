@@ -19,7 +19,7 @@ from ctrl_alt_play.panel.gateway.base import Gateway
 from ctrl_alt_play.panel.models import OPEN_STATES, Node, Operation, OperationKind, OperationState, Server
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.outcomes import Failure
-from ctrl_alt_play.panel.servers import changes, service
+from ctrl_alt_play.panel.servers import endings, service
 from ctrl_alt_play.protocol.contents import Action, ServerState
 from ctrl_alt_play.protocol.errors import Fault
 from ctrl_alt_play.protocol.messages import OLDEST_VERSION
@@ -70,7 +70,7 @@ class Revisions:
                 return
         unheard = Failure("TIMEOUT", "Nothing was heard of it in the time it has.")
         async with self._database.writing() as session:
-            await changes.keep(session, await operations.overdue_changes(session, now), unheard, now)
+            await endings.keep(session, await operations.overdue_changes(session, now), unheard, now)
 
     async def _tell_due(self) -> None:
         async with self._database.reading() as session:
@@ -103,7 +103,7 @@ class Revisions:
                     )
                 except Fault as fault:
                     log.warning("revision_not_taken", revision=server.revision, code=fault.code)
-                    if fault.code in changes.FOR_GOOD:
+                    if fault.code in endings.FOR_GOOD:
                         tried.next_at = float("inf")
                         await self._write_down(server, Failure(fault.code, fault.message))
 
@@ -148,4 +148,4 @@ async def _behind(session: AsyncSession, node_id: str | None = None) -> Sequence
     )
     if node_id is not None:
         query = query.where(Node.id == node_id)
-    return (await session.scalars(query.order_by(Server.id))).all()
+    return (await session.scalars(query)).all()

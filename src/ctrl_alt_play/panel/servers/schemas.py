@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from ctrl_alt_play.panel.models import OperationKind, OperationState
 from ctrl_alt_play.panel.servers import recipe
-from ctrl_alt_play.panel.servers.observation import Figures
+from ctrl_alt_play.panel.servers.figures import Figures
 from ctrl_alt_play.panel.servers.recipe import CrashPolicy, Limits, Port, Readiness, Recipe, StopRule
 from ctrl_alt_play.panel.servers.status import Status
 from ctrl_alt_play.protocol.contents import LinePayload, ServerState, StopPayload

@@ -10,7 +10,7 @@ from ctrl_alt_play.panel.models import Node, Operation, OperationKind, Operation
 from ctrl_alt_play.panel.nodes import service as nodes
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.servers import status
-from ctrl_alt_play.panel.servers.observation import Figures
+from ctrl_alt_play.panel.servers.figures import Figures
 from ctrl_alt_play.panel.servers.schemas import CurrentOperation, ServerStatusView, ServerView
 from ctrl_alt_play.protocol.contents import ServerState
 from ctrl_alt_play.protocol.messages import OLDEST_VERSION

@@ -6,14 +6,15 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.gateway.base import fault_of
+from ctrl_alt_play.panel.intake import axes
+from ctrl_alt_play.panel.intake.acceptance import DESIRES
+from ctrl_alt_play.panel.intake.observation import Observation, of_report
+from ctrl_alt_play.panel.intake.record import record, record_after_absence
+from ctrl_alt_play.panel.intake.taking import Taking
 from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState, Server
 from ctrl_alt_play.panel.operations import outcomes
 from ctrl_alt_play.panel.operations import service as operations
-from ctrl_alt_play.panel.servers import axes, changes
-from ctrl_alt_play.panel.servers.acceptance import DESIRES
-from ctrl_alt_play.panel.servers.observation import Observation, of_report
-from ctrl_alt_play.panel.servers.record import record, record_after_absence
-from ctrl_alt_play.panel.servers.taking import Taking
+from ctrl_alt_play.panel.servers import endings
 from ctrl_alt_play.protocol.contents import ServerState, StatusReport
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import Response
@@ -106,7 +107,7 @@ async def _refuse(taking: Taking, server: Server | None, operation: Operation, f
         return
     failure = outcomes.Failure(fault.code, fault.message)
     if kind is OperationKind.UPDATE and server is not None:
-        await changes.refuse(taking.session, operation, server, failure, now)
+        await endings.refuse(taking.session, operation, server, failure, now)
         return
     operations.fail(operation, now, failure)
     is_gone = kind is not OperationKind.CREATE and fault.code is ErrorCode.CONTAINER_NOT_FOUND

@@ -7,9 +7,10 @@ from pydantic import ValidationError
 from sqlalchemy import CursorResult, Table, Update, bindparam, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ctrl_alt_play.panel.intake.observation import of_report
 from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState, Server
 from ctrl_alt_play.panel.operations.service import kept_text
-from ctrl_alt_play.panel.servers.observation import as_stored, of_report
+from ctrl_alt_play.panel.servers.figures import as_stored
 from ctrl_alt_play.protocol.contents import StatusReport
 from ctrl_alt_play.protocol.messages import Response
 from ctrl_alt_play.protocol.specification import Desired

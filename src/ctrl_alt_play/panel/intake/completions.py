@@ -6,11 +6,12 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy import select
 
+from ctrl_alt_play.panel.intake import axes
+from ctrl_alt_play.panel.intake.taking import Taking
 from ctrl_alt_play.panel.models import Event, Node, Operation, OperationKind, OperationState, Server, User
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.outcomes import FORCED, Failure
-from ctrl_alt_play.panel.servers import axes, changes, service
-from ctrl_alt_play.panel.servers.taking import Taking
+from ctrl_alt_play.panel.servers import endings, service
 from ctrl_alt_play.protocol.contents import Action, ServerState, StatusChanged
 from ctrl_alt_play.protocol.part2 import CommandCompleted
 from ctrl_alt_play.protocol.specification import Desired, Hold, Specification
@@ -45,7 +46,7 @@ async def _settle(taking: Taking, operation: Operation, told: CommandCompleted) 
     sentence = error.message if error else ""
     failure = Failure(error.code if error else "INTERNAL", sentence or "The node does not say why it failed.")
     if operation.kind == OperationKind.UPDATE and server is not None:
-        await changes.refuse(taking.session, operation, server, failure, ended_at)
+        await endings.refuse(taking.session, operation, server, failure, ended_at)
     else:
         operations.fail(operation, ended_at, failure, told.result)
 
@@ -68,7 +69,7 @@ async def _follow(taking: Taking, told: CommandCompleted, operation: Operation |
             if (server := taking.server(told.server_id)) is not None:
                 revision = _revision(told.result)
                 server.node_revision = max(revision, server.node_revision or _FIRST_REVISION)
-                await changes.take(taking.session, server)
+                await endings.take(taking.session, server)
         case Action.ADOPT_SERVER if operation is not None and operation.kind == OperationKind.ADOPT:
             await _adopt(taking, told, operation)
         case _:

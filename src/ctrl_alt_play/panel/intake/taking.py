@@ -8,9 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.gateway.base import Fact
+from ctrl_alt_play.panel.intake.presence import Presence
 from ctrl_alt_play.panel.models import Operation, Server
 from ctrl_alt_play.panel.servers import service
-from ctrl_alt_play.panel.servers.presence import Presence
 from ctrl_alt_play.protocol.contents import StatusChanged, StatusReport
 from ctrl_alt_play.protocol.messages import Response
 from ctrl_alt_play.protocol.panel_session import Answered, Told

@@ -5,9 +5,10 @@ Here the node is believed as it speaks: it knows what was asked of it, so nothin
 
 from datetime import UTC, datetime
 
+from ctrl_alt_play.panel.intake import observation
+from ctrl_alt_play.panel.intake.observation import number, state_of, text
 from ctrl_alt_play.panel.models import Server
-from ctrl_alt_play.panel.servers import observation
-from ctrl_alt_play.panel.servers.observation import as_stored, number, state_of, text
+from ctrl_alt_play.panel.servers.figures import as_stored
 from ctrl_alt_play.protocol.contents import Outcome, ServerState, StatusChanged, StatusReport
 from ctrl_alt_play.protocol.part2 import ServerCrashed, ServerSnapshot
 

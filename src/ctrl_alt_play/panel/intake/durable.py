@@ -7,9 +7,9 @@ from pydantic_core import to_json
 from sqlalchemy import CursorResult, insert, select, update
 
 from ctrl_alt_play.panel.gateway.base import OutOfStep
+from ctrl_alt_play.panel.intake import axes, completions
+from ctrl_alt_play.panel.intake.taking import Taking
 from ctrl_alt_play.panel.models import Event, Node
-from ctrl_alt_play.panel.servers import axes, completions
-from ctrl_alt_play.panel.servers.taking import Taking
 from ctrl_alt_play.protocol.contents import StatusChanged
 from ctrl_alt_play.protocol.panel_session import Told
 from ctrl_alt_play.protocol.part2 import CommandCompleted, ServerCrashed

@@ -6,11 +6,12 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ctrl_alt_play.panel.intake.observation import Observation
 from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState, Server
 from ctrl_alt_play.panel.operations import outcomes
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.servers import service
-from ctrl_alt_play.panel.servers.observation import Observation, as_stored
+from ctrl_alt_play.panel.servers.figures import as_stored
 from ctrl_alt_play.protocol.contents import Outcome, ServerState
 from ctrl_alt_play.protocol.specification import Desired
 

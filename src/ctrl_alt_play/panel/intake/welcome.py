@@ -5,11 +5,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play import __version__
 from ctrl_alt_play.panel.gateway.base import Arrival
+from ctrl_alt_play.panel.intake.presence import Presence
 from ctrl_alt_play.panel.models import Node, Server
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.outcomes import Failure
-from ctrl_alt_play.panel.servers import changes
-from ctrl_alt_play.panel.servers.presence import Presence
+from ctrl_alt_play.panel.servers import endings
 from ctrl_alt_play.protocol.messages import OLDEST_VERSION, VERSION
 from ctrl_alt_play.protocol.part2 import KnownServer, ProtocolRange, Welcome
 
@@ -23,7 +23,7 @@ async def prepare(session: AsyncSession, node: Node, arrival: Arrival, presence:
         await operations.fail_forgotten(session, node.id, presence.connected_at)
         forgotten = Failure("INTERRUPTED", "interrupted: the node lost its journal")
         accepted = await operations.accepted_changes(session, node.id)
-        await changes.keep(session, accepted, forgotten, presence.connected_at)
+        await endings.keep(session, accepted, forgotten, presence.connected_at)
     presence.spool_id, presence.acked_seq = spool_id, node.acked_seq
     known = await session.execute(select(Server.id, Server.revision).where(Server.node_id == node.id))
     return Welcome(

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from pydantic import BaseModel
-
+from ctrl_alt_play.panel.servers.figures import Figures
 from ctrl_alt_play.protocol.contents import (
     Outcome,
     Resources,
@@ -18,20 +16,6 @@ from ctrl_alt_play.protocol.contents import (
 
 _LARGEST_NUMBER = 2**31 - 1
 """Of what a column holds; an exit code beyond it is no exit code."""
-
-
-class Figures(BaseModel):
-    """What a server uses, as measured. What was not measured is null, never 0."""
-
-    cpu_percent: float | None = None
-    memory_used_bytes: int | None = None
-    memory_limit_bytes: int | None = None
-    disk_used_bytes: int | None = None
-    disk_limit_bytes: int | None = None
-    network_received_bytes: int | None = None
-    network_sent_bytes: int | None = None
-    players: int | None = None
-    uptime_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +125,3 @@ def number(value: int | None) -> int | None:
 def text(value: str | None) -> str | None:
     """PostgreSQL keeps no NUL, and nobody reads more."""
     return None if value is None else value.replace("\x00", "")[:2000]
-
-
-def as_stored(figures: Figures) -> dict[str, Any]:
-    return figures.model_dump(mode="json", exclude_none=True)

@@ -8,10 +8,11 @@ import structlog
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.db import Database
 from ctrl_alt_play.panel.gateway.base import Gateway
+from ctrl_alt_play.panel.intake import observation, record, responses
+from ctrl_alt_play.panel.intake.presence import Presence
+from ctrl_alt_play.panel.intake.taking import Taking
 from ctrl_alt_play.panel.operations.service import make_id
-from ctrl_alt_play.panel.servers import observation, record, responses, service
-from ctrl_alt_play.panel.servers.presence import Presence
-from ctrl_alt_play.panel.servers.taking import Taking
+from ctrl_alt_play.panel.servers import service
 from ctrl_alt_play.protocol.contents import Action, Nothing, ServerStatus, StatusChanged, StatusReport
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import Response

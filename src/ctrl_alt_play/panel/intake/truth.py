@@ -2,9 +2,9 @@
 
 from sqlalchemy import select, update
 
+from ctrl_alt_play.panel.intake import axes
+from ctrl_alt_play.panel.intake.taking import Taking
 from ctrl_alt_play.panel.models import Node, Server
-from ctrl_alt_play.panel.servers import axes
-from ctrl_alt_play.panel.servers.taking import Taking
 from ctrl_alt_play.protocol.contents import ServerState
 from ctrl_alt_play.protocol.part2 import StateSnapshot
 

@@ -9,15 +9,15 @@ import structlog
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.db import Database
 from ctrl_alt_play.panel.gateway.base import Arrival, Fact, Gateway, OutOfStep, Reception, Taken
+from ctrl_alt_play.panel.intake import acceptance, axes, durable, part1, responses, truth, welcome
+from ctrl_alt_play.panel.intake.catching_up import CatchingUp
+from ctrl_alt_play.panel.intake.presence import Presence
+from ctrl_alt_play.panel.intake.taking import Taking
 from ctrl_alt_play.panel.models import OperationKind
 from ctrl_alt_play.panel.nodes import service as nodes
 from ctrl_alt_play.panel.operations.progress import Progress
 from ctrl_alt_play.panel.operations.watched import Watched
-from ctrl_alt_play.panel.servers import acceptance, axes, durable, part1, responses, truth, welcome
-from ctrl_alt_play.panel.servers.catching_up import CatchingUp
 from ctrl_alt_play.panel.servers.console import Consoles
-from ctrl_alt_play.panel.servers.presence import Presence
-from ctrl_alt_play.panel.servers.taking import Taking
 from ctrl_alt_play.panel.servers.turns import Turns
 from ctrl_alt_play.protocol.contents import (
     ErrorReport,

@@ -1,0 +1,110 @@
+"""How a change of a server ends: within the transaction that takes in what its node said, or notes that nothing was heard.
+
+What its node refuses for good fails, and leaves all as it was. Everything else is kept, whatever became of the command that told the node:
+`revisions` tells it again until it has it.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ctrl_alt_play.panel.models import OPEN_STATES, Node, Operation, OperationKind, Server
+from ctrl_alt_play.panel.operations import service as operations
+from ctrl_alt_play.panel.operations.outcomes import Failure
+from ctrl_alt_play.panel.servers import service
+from ctrl_alt_play.protocol.errors import ErrorCode
+from ctrl_alt_play.protocol.specification import Specification
+
+FOR_GOOD = (ErrorCode.CONFIG_INVALID, ErrorCode.INVALID_PAYLOAD, ErrorCode.CANCELLED)
+"""Said of a change itself, and not of the moment at which it came."""
+KEPT = "Kept; the node takes it over when it is back."
+KEPT_FOR_LATER = "Kept; the node takes it over later. Until now:"
+
+
+def memory(server: Server) -> dict[str, Any]:
+    """What the server is before a change. Once it was changed, `undoing` makes of it what its operation has to remember."""
+    return {
+        "specification": server.specification,
+        "revision": server.revision,
+        "hold": server.hold,
+        "hold_since": None if server.hold_since is None else server.hold_since.isoformat(),
+        "name": server.name,
+    }
+
+
+def undoing(before: dict[str, Any], server: Server) -> dict[str, Any]:
+    return {**before, "became": {"revision": server.revision, "name": server.name}}
+
+
+async def take(session: AsyncSession, server: Server) -> None:
+    """Its node has what the server is made of: what it gave up others may have."""
+    ports = list(service.specification_of(server).ports)
+    for waiting in await _open(session, server.id):
+        ports += Specification.model_validate(_undo_of(waiting)["specification"]).ports
+    await service.release(session, server, ports)
+
+
+async def refuse(session: AsyncSession, operation: Operation, server: Server, failure: Failure, now: datetime) -> None:
+    """Its node did not take a change, or nothing is known of that: the operation ends."""
+    if failure.code in FOR_GOOD:
+        await _put_back(session, operation, server)
+        operations.fail(operation, now, failure)
+    elif failure.code == ErrorCode.AGENT_OFFLINE:
+        operations.succeed(operation, now, KEPT)
+    else:
+        operations.succeed(operation, now, f"{KEPT_FOR_LATER} {failure.message}")
+    await take(session, server)
+
+
+async def keep(session: AsyncSession, changes: Iterable[Operation], failure: Failure, now: datetime) -> None:
+    """Nothing more will be heard of these."""
+    for operation in changes:
+        server = await session.get(Server, operation.server_id)
+        if server is None:
+            operations.fail(operation, now, Failure("SERVER_DELETED", "The server was deleted."))
+        else:
+            await refuse(session, operation, server, failure, now)
+
+
+async def _put_back(session: AsyncSession, operation: Operation, server: Server) -> None:
+    """A change that was made on top of this one goes back as far as this one does, should it be refused as well."""
+    undo = operation.undo
+    if undo is None:
+        return
+    await session.flush()
+    await session.get(Node, server.node_id, with_for_update=True)
+    await session.refresh(server, with_for_update=True)
+    became = undo["became"]
+    later = [one for one in await _open(session, server.id) if one.id != operation.id]
+    later = [one for one in later if _undo_of(one)["revision"] >= became["revision"]]
+    if later:
+        next_one = min(later, key=lambda one: int(_undo_of(one)["revision"]))
+        next_one.undo = {**undo, "became": _undo_of(next_one)["became"]}
+        return
+    if server.name == became["name"]:
+        server.name = undo["name"]
+    if server.revision == became["revision"]:
+        since = undo["hold_since"]
+        server.specification, server.revision = undo["specification"], undo["revision"]
+        server.hold, server.hold_since = undo["hold"], None if since is None else datetime.fromisoformat(since)
+
+
+async def _open(session: AsyncSession, server_id: str) -> Sequence[Operation]:
+    """Changes that may still be undone."""
+    query = select(Operation).where(
+        Operation.server_id == server_id,
+        Operation.state.in_(OPEN_STATES),
+        Operation.kind == OperationKind.UPDATE,
+        Operation.undo.is_not(None),
+    )
+    return (await session.scalars(query)).all()
+
+
+def _undo_of(operation: Operation) -> dict[str, Any]:
+    """Raises: ValueError, for one that has none."""
+    if operation.undo is None:
+        raise ValueError(f"{operation.id} cannot be undone")
+    return operation.undo

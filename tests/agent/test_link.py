@@ -96,7 +96,7 @@ async def station(panel: ForeignPanel, tmp_path: Path, monkeypatch: pytest.Monke
     outbox = boxes[0]
     config = AgentConfig(panel_url=panel.url, node_id="node-1", agent_secret=SecretStr(SECRET), health_port=0)
     link = Link(config, home.node, home.fleet, outbox, metrics)
-    health = Health(config, home.fleet, link.connection, metrics, clock)
+    health = Health(config, home.node, home.fleet, link.connection, metrics)
     url = f"http://127.0.0.1:{await health.start()}"
     task = asyncio.create_task(link.run())
     yield Station(panel, home, url, link)

@@ -10,7 +10,7 @@ from ctrl_alt_play.agent.config import AgentConfig
 from ctrl_alt_play.agent.link import Connection
 from ctrl_alt_play.agent.metrics import Metrics
 from ctrl_alt_play.agent.servers.fleet import Fleet
-from ctrl_alt_play.clock import Clock
+from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.errors import StartupError
 from ctrl_alt_play.protocol.contents import ServerState
 
@@ -18,15 +18,14 @@ from ctrl_alt_play.protocol.contents import ServerState
 class Health:
     """The agent's small HTTP server."""
 
-    def __init__(
-        self, config: AgentConfig, fleet: Fleet, connection: Connection, metrics: Metrics, clock: Clock
-    ) -> None:
+    def __init__(self, config: AgentConfig, node: Node, fleet: Fleet, connection: Connection, metrics: Metrics) -> None:
         self._config = config
         self._fleet = fleet
         self._connection = connection
         self._metrics = metrics
-        self._clock = clock
-        self._began_at = clock.monotonic()
+        self._clock = node.clock
+        self._journal = node.journal
+        self._began_at = node.clock.monotonic()
         application = web.Application()
         application.add_routes(
             [web.get("/health", self._health), web.get("/ready", self._ready), web.get("/metrics", self._show_metrics)]
@@ -74,6 +73,8 @@ class Health:
     async def _show_metrics(self, _: web.Request) -> web.Response:
         self._metrics.connected.set(self._connection.is_up)
         self._metrics.engine_up.set(self._fleet.is_engine_up)
+        self._metrics.unacknowledged.set(self._journal.unacknowledged)
+        self._metrics.journal_writable.set(not self._journal.is_stuck)
         self._metrics.orphans.set(len(self._fleet.orphans))
         states = Counter(server.state for server in self._fleet.servers.values())
         for state in ServerState:

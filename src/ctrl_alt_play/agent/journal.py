@@ -53,7 +53,7 @@ class Journal:
         """Told when durable events can be read."""
         self._database = database
         self._thread = thread
-        self._acked = self._forgotten = 0
+        self._acked = self._forgotten = found.acked
         self._waiting: deque[tuple[Entry, int, asyncio.Future[None]]] = deque()
         self._writing: asyncio.Task[None] | None = None
         self.is_stuck = False
@@ -78,6 +78,11 @@ class Journal:
                 f"The agent's journal {file} cannot be opened: {error}. Check the disk and who owns the folder."
             ) from error
         return cls(database, thread, found)
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many durable events the panel has not kept yet."""
+        return max(0, self.newest_seq - self._acked)
 
     async def servers(self) -> list[ServerRecord]:
         return await self._run(tables.servers)

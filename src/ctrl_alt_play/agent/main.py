@@ -62,7 +62,7 @@ async def _run_parts(
     fleet = Fleet(node, own_uid=None if is_root else os.geteuid())
     link = Link(config, node, fleet, outbox, metrics)
     live.tell(LINK_SETTINGS, link.reconfigure)
-    health = Health(config, fleet, link.connection, metrics, clock)
+    health = Health(config, node, fleet, link.connection, metrics)
     port = await health.start()
     log.info("agent_started", version=__version__, node_id=config.node_id, panel=config.panel_url, health_port=port)
     try:

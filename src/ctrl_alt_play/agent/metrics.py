@@ -19,6 +19,12 @@ class Metrics:
         self.orphans = Gauge(
             f"{prefix}_unknown_containers", "Labelled containers that no server owns.", registry=self.registry
         )
+        self.unacknowledged = Gauge(
+            f"{prefix}_unacknowledged_events", "Durable events that the panel has not kept yet.", registry=self.registry
+        )
+        self.journal_writable = Gauge(
+            f"{prefix}_journal_writable", "1 while the journal can be written.", registry=self.registry
+        )
         self.sessions = Counter(f"{prefix}_sessions", "Connections made to the panel.", registry=self.registry)
         self.frames = Counter(f"{prefix}_frames", "Frames by what they were.", ["kind"], registry=self.registry)
         self.requests = Counter(

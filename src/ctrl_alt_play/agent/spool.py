@@ -27,12 +27,14 @@ class Found:
 
     id: str
     newest: int
+    acked: int
     is_acknowledged: bool
 
 
 def find(database: sqlite3.Connection) -> Found:
     id_, newest, is_acknowledged = database.execute("SELECT id, newest, is_acknowledged FROM spool").fetchone()
-    return Found(id_, newest, bool(is_acknowledged))
+    (oldest,) = database.execute("SELECT min(seq) FROM events").fetchone()
+    return Found(id_, newest, newest if oldest is None else oldest - 1, bool(is_acknowledged))
 
 
 def meet_part2(database: sqlite3.Connection) -> None:

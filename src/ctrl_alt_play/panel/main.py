@@ -43,7 +43,7 @@ from ctrl_alt_play.panel.serving import Server, listen, signals_once, uvicorn_co
 from ctrl_alt_play.settings import LiveSettings
 from ctrl_alt_play.supervision import Supervisor
 
-TICKS_BETWEEN_TELLING = 5
+TICKS_BETWEEN_TELLING = 2
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

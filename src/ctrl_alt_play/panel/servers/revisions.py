@@ -26,7 +26,7 @@ from ctrl_alt_play.protocol.messages import OLDEST_VERSION
 
 SENT_AT_ONCE = 16
 MOST_AT_A_LOOK = 256
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 10.0, 300.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -1,0 +1,146 @@
+"""A command that is cancelled is not done, or is undone; what cannot be undone any more is refused."""
+
+import pytest
+from tests.fakes.engine import Game
+from tests.fakes.household import SPECIFICATION, Household
+from tests.fakes.until import until
+
+from ctrl_alt_play.protocol.contents import Action, ServerState, StopPayload
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.specification import Desired, Readiness
+
+CREATE, START, STOP, RESTART = Action.CREATE_SERVER, Action.START_SERVER, Action.STOP_SERVER, Action.RESTART_SERVER
+NEVER_READY = SPECIFICATION.model_copy(update={"readiness": Readiness(text=("never said",))})
+WAITING = "waiting until it is ready"
+
+
+async def waits_for_readiness(home: Household) -> str:
+    """A start of a game that runs and is not ready; gives the start's id."""
+    await home.do(CREATE, payload=NEVER_READY)
+    start = await home.ask(START)
+    await until(lambda: WAITING in [step.phase for step in home.teller.steps])
+    return start
+
+
+async def test_a_start_that_waits_is_not_done(home: Household) -> None:
+    home.engine.games["game"] = Game(time_to_stop_s=60)
+    await home.running()
+    stop = await home.ask(STOP)
+    await until(lambda: "signal SIGTERM" in home.engine.made("one"))
+    start = await home.ask(START)
+    home.fleet.cancel("one", start)
+    home.engine.end_game("one", 0)
+    assert (await home.done(stop)).fault is None
+    fault = (await home.done(start)).fault
+    assert fault is not None
+    assert fault.code is ErrorCode.CANCELLED
+    assert home.server().state is ServerState.STOPPED
+    assert home.server().life.desired is Desired.OFF
+    assert home.engine.made("one", "start") == ["start"]
+
+
+async def test_a_stop_that_waits_is_not_done_and_the_game_runs_on(home: Household) -> None:
+    await home.do(CREATE)
+    async with home.engine.holding("start") as hold:
+        start = await home.ask(START)
+        await hold.arrived.wait()
+        stop = await home.ask(STOP)
+        home.fleet.cancel("one", stop)
+    assert (await home.done(start)).state is ServerState.RUNNING
+    assert (await home.done(stop)).fault is not None
+    assert home.server().state is ServerState.RUNNING
+    assert home.server().life.desired is Desired.ON
+
+
+async def test_a_start_that_waits_for_readiness_leaves_nothing_running(home: Household) -> None:
+    start = await waits_for_readiness(home)
+    home.fleet.cancel("one", start)
+    fault = (await home.done(start)).fault
+    assert fault is not None
+    assert fault.code is ErrorCode.CANCELLED
+    assert home.engine.boxes["one"].running is None
+    assert home.server().state is ServerState.STOPPED
+    assert home.server().life.desired is Desired.OFF
+    assert home.teller.crashes == []
+
+
+async def test_a_start_that_pulls_its_image_is_cut_off(home: Household) -> None:
+    await home.do(CREATE)
+    await home.engine.remove("one")
+    await until(lambda: home.server().state is ServerState.ABSENT)
+    async with home.engine.holding("ensure_image") as hold:
+        start = await home.ask(START)
+        await hold.arrived.wait()
+        home.fleet.cancel("one", start)
+        assert (await home.done(start)).fault is not None
+    assert home.engine.boxes == {}
+
+
+async def test_a_creation_that_is_cancelled_leaves_nothing(home: Household) -> None:
+    async with home.engine.holding("ensure_image") as hold:
+        create = await home.ask(CREATE)
+        await hold.arrived.wait()
+        home.fleet.cancel("one", create)
+        fault = (await home.done(create)).fault
+    assert fault is not None
+    assert fault.code is ErrorCode.CANCELLED
+    assert home.fleet.servers == {}
+    assert (await home.do(CREATE)).fault is None
+
+
+@pytest.mark.parametrize("action", [STOP, RESTART])
+async def test_what_has_told_the_game_to_end_is_not_cancelled(home: Household, action: Action) -> None:
+    home.engine.games["game"] = Game(exit_codes={})
+    await home.running()
+    command = await home.ask(action, payload=StopPayload(timeout=0.1))
+    await until(lambda: "signal SIGTERM" in home.engine.made("one"))
+    with pytest.raises(Fault, match="cannot be undone any more"):
+        home.fleet.cancel("one", command)
+    assert (await home.done(command)).fault is None
+
+
+async def test_what_has_ended_or_never_was_is_not_cancelled(home: Household) -> None:
+    await home.do(CREATE)
+    start = await home.ask(START)
+    await home.done(start)
+    for command_id in (start, "unheard of"):
+        with pytest.raises(Fault, match="ended already, or was never accepted") as refusal:
+            home.fleet.cancel("one", command_id)
+        assert refusal.value.code is ErrorCode.INVALID_STATE
+
+
+async def test_the_end_of_a_cancelled_command_is_told_once(home: Household) -> None:
+    start = await waits_for_readiness(home)
+    home.fleet.cancel("one", start)
+    await home.done(start)
+    (told,) = [each for each in home.teller.completed if each.command_id == start]
+    assert not told.success
+    assert told.error is not None
+    assert told.error.code is ErrorCode.CANCELLED
+
+
+async def test_a_cancelled_start_is_undone_also_when_the_engine_goes_away_in_the_middle(home: Household) -> None:
+    start = await waits_for_readiness(home)
+    async with home.engine.holding("signal", "one") as hold:
+        home.fleet.cancel("one", start)
+        await hold.arrived.wait()
+        home.engine.go_away()
+        await until(lambda: home.server().state is ServerState.UNKNOWN)
+    home.engine.come_back()
+    fault = (await home.done(start)).fault
+    assert fault is not None
+    assert fault.code is ErrorCode.CANCELLED
+    assert home.engine.boxes["one"].running is None
+
+
+async def test_a_cancelled_start_is_undone_also_when_the_agent_dies_in_the_middle(home: Household) -> None:
+    home.engine.games["game"] = Game(time_to_stop_s=0.2)
+    start = await waits_for_readiness(home)
+    home.fleet.cancel("one", start)
+    await until(lambda: "signal SIGTERM" in home.engine.made("one"))
+    await home.kill()
+    await home.begin()
+    fault = (await home.done(start)).fault
+    assert fault is not None
+    assert fault.code is ErrorCode.CANCELLED
+    assert home.engine.boxes["one"].running is None

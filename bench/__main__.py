@@ -1,6 +1,6 @@
 """`scripts/bench`: with real panel, agent and Docker on loopback, each figure beside a reference of the same run. Ends by itself.
 
-What is to be measured may be named: `scripts/bench orders events boot idle`; without a name it is all of them.
+What is to be measured may be named: `scripts/bench orders boot`; without a name it is all of them.
 """
 
 import contextlib
@@ -9,7 +9,8 @@ import secrets
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -20,7 +21,13 @@ from bench import boot, events, idle, orders
 from bench.place import Bare, Place
 from ctrl_alt_play.up import engine
 
-PARTS = {"orders": orders.measure, "events": events.measure, "boot": boot.measure, "idle": idle.measure}
+PARTS: dict[str, Callable[[Place], None]] = {
+    "orders": orders.measure,
+    "events": events.measure,
+    "boot": boot.measure,
+    "idle": idle.measure,
+    "idle-part-1": partial(idle.measure, part=1),
+}
 
 
 def main(wanted: list[str]) -> None:

@@ -3,6 +3,7 @@
 import resource
 import sys
 import time
+from dataclasses import dataclass
 
 from bench.place import Place, remark, show
 from bench.swarm import Swarm, settled
@@ -13,31 +14,30 @@ WATCHED_S = 30.0
 SPARE_FILES = 500
 
 
-def measure(place: Place) -> None:
+def measure(place: Place, part: int = 2) -> None:
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most < AGENTS + SPARE_FILES:
         sys.exit(
             f"{AGENTS} agents need {AGENTS + SPARE_FILES} open files; this shell allows {most}: raise it by `ulimit -n`"
         )
     place.add_nodes(AGENTS)
-    for part in (1, 2):
-        ours = _cost(place, place.panel.pid, place.agents_url, part)
-        bare = _cost(place, place.bare.pid, place.bare_url, part)
-        show(f"memory an idle agent, part {part}", ours.memory_kib, bare.memory_kib, "KiB")
-        show(f"CPU of {AGENTS} idle agents, part {part}", ours.cpu_percent, bare.cpu_percent, "%")
-        show(f"until all of them are there, part {part}", ours.coming_s, bare.coming_s, "s")
+    ours = _cost(place, place.panel.pid, place.agents_url, part)
+    bare = _cost(place, place.bare.pid, place.bare_url, part)
+    show(f"memory an idle agent, part {part}", ours.memory_kib, bare.memory_kib, "KiB")
+    show(f"CPU of {AGENTS} idle agents, part {part}", ours.cpu_percent, bare.cpu_percent, "%")
+    show(f"until all of them are there, part {part}", ours.coming_s, bare.coming_s, "s")
     remark(f"a heartbeat every {HEARTBEAT_S:.0f} s an agent; CPU of one core, over {WATCHED_S:.0f} s")
 
 
+@dataclass(frozen=True)
 class Cost:
-    def __init__(self, memory_kib: float, cpu_percent: float, coming_s: float) -> None:
-        self.memory_kib = memory_kib
-        self.cpu_percent = cpu_percent
-        self.coming_s = coming_s
+    memory_kib: float
+    cpu_percent: float
+    coming_s: float
 
 
 def _cost(place: Place, pid: int, url: str, part: int) -> Cost:
-    """The server's own memory grows once for all by what it did before; so what counts is what the sockets add."""
+    """Of a server that had no agents before: memory that it once had, it keeps."""
     before = settled(pid)
     began = time.monotonic()
     with Swarm(url, place.secret, agents=AGENTS, part=part, heartbeat_s=HEARTBEAT_S) as swarm:

@@ -113,9 +113,22 @@ async def test_an_orphan_that_has_ended_is_wanted_off(home: Household, tmp_path:
 async def test_what_is_no_orphan_is_not_adopted(home: Household) -> None:
     with pytest.raises(Fault, match="No container of an unknown server"):
         await home.ask(ADOPT, payload=AdoptPayload())
-    await home.running()
-    with pytest.raises(Fault, match="exists on this node already"):
-        await home.ask(ADOPT, payload=AdoptPayload())
+
+
+async def test_a_server_that_only_the_panel_has_forgotten_tells_what_it_is_and_stays_as_it_is(home: Household) -> None:
+    await home.running(specification=READABLE)
+    home.fleet.meet([])
+    (snapshot,) = home.fleet.snapshots()
+    assert [(each.server_id, each.is_adoptable) for each in snapshot.orphans] == [("one", True)]
+    told = len(home.teller.news)
+    adopt = await home.ask(ADOPT, payload=AdoptPayload())
+    assert (await home.done(adopt)).state is ServerState.RUNNING
+    (completed,) = [each for each in home.teller.completed if each.command_id == adopt]
+    assert completed.result is not None
+    assert home.server().life.ready is True
+    assert "starting" not in [getattr(news.content, "current_status", None) for _, news in home.teller.news[told:]]
+    (snapshot,) = home.fleet.snapshots()
+    assert snapshot.orphans == ()
 
 
 async def test_an_adopted_game_is_ready_by_what_it_wrote_before(home: Household, tmp_path: Path) -> None:

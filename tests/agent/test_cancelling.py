@@ -7,7 +7,7 @@ from tests.fakes.until import until
 
 from ctrl_alt_play.protocol.contents import Action, ServerState, StopPayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.specification import Desired, Readiness
+from ctrl_alt_play.protocol.specification import CrashPolicy, Desired, Readiness
 
 CREATE, START, STOP, RESTART = Action.CREATE_SERVER, Action.START_SERVER, Action.STOP_SERVER, Action.RESTART_SERVER
 NEVER_READY = SPECIFICATION.model_copy(update={"readiness": Readiness(text=("never said",))})
@@ -126,6 +126,8 @@ async def test_a_cancelled_start_is_undone_also_when_the_engine_goes_away_in_the
         await hold.arrived.wait()
         home.engine.go_away()
         await until(lambda: home.server().state is ServerState.UNKNOWN)
+        hold.release.set()
+        await until(lambda: home.engine.calls[-1].ended_at < float("inf"))
     home.engine.come_back()
     fault = (await home.done(start)).fault
     assert fault is not None
@@ -143,4 +145,22 @@ async def test_a_cancelled_start_is_undone_also_when_the_agent_dies_in_the_middl
     fault = (await home.done(start)).fault
     assert fault is not None
     assert fault.code is ErrorCode.CANCELLED
+    assert home.engine.boxes["one"].running is None
+
+
+async def test_a_cancelled_start_takes_the_place_of_the_nodes_own(home: Household) -> None:
+    policy = CrashPolicy(backoff=(0, 3600))
+    await home.do(CREATE, payload=NEVER_READY.model_copy(update={"crash": policy}))
+    home.engine.games["game"] = Game(says=("never said",))
+    await home.do(START)
+    home.engine.games["game"] = Game(ends_at_once_with=3)
+    home.engine.end_game("one", 3)
+    await until(lambda: len(home.server().life.crashed_at) == 2)
+    home.engine.games["game"] = Game()
+    home.teller.steps.clear()
+    start = await home.ask(START)
+    await until(lambda: WAITING in [step.phase for step in home.teller.steps])
+    home.fleet.cancel("one", start)
+    await home.done(start)
+    assert home.server().life.desired is Desired.OFF
     assert home.engine.boxes["one"].running is None

@@ -188,6 +188,27 @@ async def test_a_change_that_went_with_a_lost_journal_is_kept(panel: PanelUnderT
     await has_taken(panel, server_id, 2)
 
 
+async def test_a_revision_that_only_the_node_knows_is_followed_by_the_panels_own(panel: PanelUnderTest) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    server_id = await panel.server(agent)
+    await agent.go()
+    agent.servers[server_id]["revision"] = 7
+    await panel.connected(agent)
+    await has_taken(panel, server_id, 8)
+    assert agent.commands("update_server")[-1]["payload"]["startup"] == SPECIFICATION["startup"]
+
+
+@pytest.mark.parametrize("told", [2**31 - 1, 2**31, 2**70, -1])
+async def test_a_revision_beyond_all_bounds_is_none(panel: PanelUnderTest, admin: Person, told: int) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    server_id = await panel.server(agent)
+    await agent.go()
+    agent.servers[server_id].update(revision=told, observed="running")
+    await panel.connected(agent)
+    await admin.sees(server_id, "RUNNING")
+    assert (await revisions(panel, server_id))[0] < 2**31
+
+
 async def test_what_was_kept_and_is_refused_for_good_is_written_down_once(panel: PanelUnderTest, admin: Person) -> None:
     agent = await panel.connected(await panel.part2_agent())
     server_id = await panel.server(agent)

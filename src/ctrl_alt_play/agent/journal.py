@@ -192,8 +192,9 @@ class Journal:
             await self._stuck(error)
             return
         self.is_stuck, self._forgotten = False, acked
-        for _ in batch:
-            self._waiting.popleft()
+        for entry in batch:
+            if self._waiting and self._waiting[0] is entry:  # else it has gone for want of room
+                self._waiting.popleft()
         self.written_seq = max(self.written_seq, newest)
         for _, _, written in batch:
             if not written.done():

@@ -10,6 +10,7 @@ import structlog
 
 from ctrl_alt_play.agent.engine.base import Container
 from ctrl_alt_play.agent.records import Entry, OperationRecord
+from ctrl_alt_play.agent.servers.inbox import CANCELLED
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.servers.telling import Result
 from ctrl_alt_play.agent.servers.turns import Overtaken, give_way
@@ -45,7 +46,7 @@ class Actions:
             case Action.ADOPT_SERVER:
                 return await self._adopt()
             case Action.START_SERVER:
-                return await self._start()
+                return await self._start(operation)
             case Action.STOP_SERVER:
                 return await self._stop(operation)
             case Action.RESTART_SERVER:
@@ -73,7 +74,9 @@ class Actions:
             async with self._node.starting:
                 await self._launch()
         except Fault as fault:
-            if fault.code is not ErrorCode.DOCKER_UNAVAILABLE and server.life.is_unplanned:
+            server.settle()
+            is_owed = not self._game.is_running and server.life.is_unplanned
+            if fault.code is not ErrorCode.DOCKER_UNAVAILABLE and is_owed:
                 server.fail_to_start(fault)
             raise
 
@@ -103,18 +106,26 @@ class Actions:
     async def _adopt(self) -> Result:
         """The container runs on as it was; that it runs is what is wanted of it."""
         server = self._server
+        await self._game.look()
+        if self._game.is_running and server.watch is None:
+            server.apply(server.life.await_ready())
         await server.adopt()
+        if server.watch is None:
+            server.watch_game(is_found=True)
         specification = self._game.record.specification
         return {"specification": specification.model_dump(mode="json", by_alias=True)}
 
-    async def _start(self) -> Result:
+    async def _start(self, operation: OperationRecord) -> Result:
         await self._server.look()
         try:
+            if "cancelled_at" in operation.phase:
+                self._server.inbox.reason = CANCELLED
+                raise Overtaken
             if not self._game.is_running:
                 await self._launch()
             return {"ready": await self._until_ready()}
         except Overtaken:
-            await self._undo_start()
+            await self._undo_start(operation)
             raise
 
     async def _launch(self) -> None:
@@ -170,11 +181,12 @@ class Actions:
         sentence = f"The game ended {when}, with exit code {_exit_code(self._game.container)}. Its console says why."
         return Fault(ErrorCode.CONFIG_INVALID, sentence)
 
-    async def _undo_start(self) -> None:
-        """A start that was cancelled leaves nothing running. What a kill overtakes the kill ends."""
-        if self._server.inbox.reason.code is ErrorCode.CANCELLED and self._game.is_running:
+    async def _undo_start(self, operation: OperationRecord) -> None:
+        """A start that was cancelled leaves nothing running, and stays cancelled. What a kill overtakes the kill ends."""
+        if self._server.inbox.reason is CANCELLED and self._game.is_running:
             self._overtaken.clear()
-            await self._end_game(StopPayload(), self._game.record.specification.stop.timeout)
+            await self._server.note(cancelled_at=self._server.now())
+            await self._stop(operation)
 
     async def _stop(self, operation: OperationRecord) -> Result:
         """Resumes where a killed agent left off: the game was asked once, and its time goes on."""
@@ -218,7 +230,7 @@ class Actions:
         if "stopped_at" not in operation.phase:
             await self._stop(operation)
             await self._server.note(stopped_at=self._server.now())
-        return await self._start()
+        return await self._start(operation)
 
     async def _kill(self) -> Result:
         await self._server.look()

@@ -58,6 +58,11 @@ class Game:
         started_at = self.container.started_at if self.container else None
         return started_at.timestamp() if started_at else 0.0
 
+    @property
+    def has_said_more(self) -> bool:
+        """Whether it may have written more than `last_lines` holds."""
+        return len(self.last_lines) == LINES_KEPT
+
     def specify(self, specification: Specification) -> None:
         """Another specification, from the next start on."""
         self.record = replace(self.record, specification=specification)

@@ -7,6 +7,7 @@ from ctrl_alt_play.agent.records import OperationRecord
 from ctrl_alt_play.agent.servers.life import LEADS_TO
 from ctrl_alt_play.protocol.contents import Action
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.specification import Hold, Specification
 
 KILLED = Fault(ErrorCode.INVALID_STATE, "A kill has overtaken it.")
 DROPPED = Fault(ErrorCode.INVALID_STATE, "A kill or a deletion has overtaken it.")
@@ -43,8 +44,8 @@ class Inbox:
 
     @property
     def has_other_plans(self) -> bool:
-        """Whether something waits that changes what the server is."""
-        return any(operation.action in LEADS_TO for operation in self._waiting)
+        """Whether something waits that changes what the server is, or holds it."""
+        return any(operation.action in LEADS_TO or _holds(operation) for operation in self._waiting)
 
     def waiting_actions(self) -> list[Action]:
         return [operation.action for operation in self._waiting]
@@ -103,3 +104,7 @@ class Inbox:
     def _drop(self, operation: OperationRecord, reason: Fault | None) -> None:
         self._waiting.remove(operation)
         self._dropped.append((operation, reason))
+
+
+def _holds(operation: OperationRecord) -> bool:
+    return isinstance(operation.payload, Specification) and operation.payload.hold is not Hold.NONE

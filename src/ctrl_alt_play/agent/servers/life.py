@@ -95,8 +95,8 @@ class Life:
 
     @property
     def is_unplanned(self) -> bool:
-        """It should run, and nothing is planned that makes it run."""
-        return self.is_wanted and self.observed not in UP and self.restart_at is None
+        """It should run, was not seen to, and nothing is planned that makes it run."""
+        return self.is_wanted and self.observed in {*DOWN, ServerState.STARTING} and self.restart_at is None
 
     def accept(self, action: Action) -> "Life":
         """A person has asked for an action; it may have to wait for others."""
@@ -158,7 +158,8 @@ class Life:
         """What the node owed could not be done: it counts as a crash, so that it is not tried for ever."""
         if not policy.restart:
             return replace(self, desired=Desired.OFF)
-        if self.ended is None or self.observed is not ServerState.STOPPED:
+        was_stopped = self.observed in {ServerState.STOPPED, ServerState.STARTING}
+        if self.ended is None or not was_stopped or self.ended.observed != ServerState.STOPPED:
             return _crash(self, policy, now)
         ended = Ended(at=self.ended.at, observed=ServerState.CRASHED)
         return _crash(replace(self, observed=ServerState.CRASHED, ended=ended), policy, now)

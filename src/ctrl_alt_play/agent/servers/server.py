@@ -65,7 +65,7 @@ class Server:
         self._is_lost = False
         self._lookout = Lookout(node)
         self._wanted = self.life.desired
-        self._due_at = node.clock.monotonic()
+        self._due_at = self._due(self.life)
 
     @property
     def id(self) -> str:
@@ -184,8 +184,7 @@ class Server:
         if after.observed in DOWN:
             self._unwatch()
         if after.restart_at is not None and after.restart_at != before.restart_at:
-            longest_s = max(self.record.specification.crash.backoff)
-            self._due_at = self._node.clock.monotonic() + min(max(0.0, after.restart_at - self.now()), longest_s)
+            self._due_at = self._due(after)
         self.book.change(before, after, forced=forced)
         self.inbox.arrived.set()
 
@@ -201,7 +200,7 @@ class Server:
         if container is None or not container.is_running:
             return
         self._unwatch()
-        self._history.was_lost = False
+        self._is_lost = self._history.was_lost = False
         watch = self.watch = Watch(self.record.specification, container, self._node.clock, self._decided, self._lose)
         run = self.book.memory.run
         if is_found and run is not None and run.started_at == watch.started_at and not run.is_awaited:
@@ -209,7 +208,9 @@ class Server:
         elif watch.has_rule:
             self.apply(self.life.await_ready())
             self.book.remember(self.life)
-            watch.begin(self._node.engine if is_found else None)
+            for line in self.game.last_lines:
+                watch.line(line)
+            watch.begin(self._node.engine if is_found or self.game.has_said_more else None)
         else:
             watch.go_on(is_ready=False)
             self._decided(None)
@@ -233,6 +234,11 @@ class Server:
         """The server is no more; the end of the action that brought it about says so."""
         self.inbox.close()
         await self.close()
+
+    def _due(self, life: Life) -> float:
+        """When, by the clock that does not jump, the node has to start the game by itself; no later than its longest wait from now."""
+        left_s = 0.0 if life.restart_at is None else max(0.0, life.restart_at - self.now())
+        return self._node.clock.monotonic() + min(left_s, max(self.record.specification.crash.backoff))
 
     async def _do_duty(self) -> None:
         """What the node owes by itself; else waits for something to happen."""
@@ -331,10 +337,13 @@ class Server:
 
     def _desired_after(self, operation: OperationRecord, fault: Fault | None) -> Desired:
         """What is wanted now: what the last of those that wait asks for, or else what this one has made of it. A start that a person asked for
-        and that failed is not repeated. What was not even tried, for want of an engine or because it was cancelled, has changed nothing.
+        and that failed, or was cancelled under way, is not repeated. What was not even tried, for want of an engine or because it was cancelled
+        while it waited, has changed nothing.
         """
         desired = DESIRES.get(operation.action)
-        is_undone = fault is not None and fault.code in {ErrorCode.DOCKER_UNAVAILABLE, ErrorCode.CANCELLED}
+        is_dropped = operation is not self.inbox.current
+        undone = {ErrorCode.DOCKER_UNAVAILABLE, ErrorCode.CANCELLED} if is_dropped else {ErrorCode.DOCKER_UNAVAILABLE}
+        is_undone = fault is not None and fault.code in undone
         if desired is not None and not is_undone:
             self._wanted = desired if fault is None else Desired.OFF
         elif desired is None:

@@ -14,6 +14,8 @@ from ctrl_alt_play.protocol.part2 import ServerCrashed, ServerSnapshot
 
 _FRESH = (ServerState.CREATED, ServerState.STARTING, ServerState.RUNNING)
 """What became of it before does not matter any more."""
+LARGEST_REVISION = 2**30
+"""Nobody counts so far who counts in earnest; there is room for the panel's next."""
 _UP = (ServerState.STARTING, ServerState.RUNNING)
 
 
@@ -62,7 +64,16 @@ def take_snapshot(server: Server, told: ServerSnapshot, now: datetime) -> None:
     server.exit_code = number(told.exit_code)
     server.crashes = _count(told.crashes)
     server.restart_at = _moment(told.restart_at)
-    server.node_revision = _count(told.revision)
+    take_revision(server, told.revision)
+
+
+def take_revision(server: Server, told: int) -> None:
+    """What its node holds. Where that is newer than what the panel knows, because it was undone there or the panel has an old database, the
+    panel's word becomes the next revision, so that the node takes it.
+    """
+    server.node_revision = min(_count(told), LARGEST_REVISION)
+    if server.node_revision > server.revision:
+        server.revision = server.node_revision + 1
 
 
 def take_absence(server: Server, now: datetime) -> None:

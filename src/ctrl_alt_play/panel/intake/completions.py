@@ -68,7 +68,7 @@ async def _follow(taking: Taking, told: CommandCompleted, operation: Operation |
         case Action.CREATE_SERVER | Action.UPDATE_SERVER:
             if (server := taking.server(told.server_id)) is not None:
                 revision = _revision(told.result)
-                server.node_revision = max(revision, server.node_revision or _FIRST_REVISION)
+                axes.take_revision(server, max(revision, server.node_revision or _FIRST_REVISION))
                 await endings.take(taking.session, server)
         case Action.ADOPT_SERVER if operation is not None and operation.kind == OperationKind.ADOPT:
             await _adopt(taking, told, operation)

@@ -1,0 +1,76 @@
+"""A dead node: nobody who asks the panel waits for it, and what is known is told with its age."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from tests.integration.defects.conftest import MakePuppet
+from tests.integration.installation import Installation
+from tests.waiting import until
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(60)]
+AT_ONCE_S = 0.5
+
+
+@contextmanager
+def frozen(installation: Installation) -> Iterator[None]:
+    """The agent holds its connection, and says and hears nothing."""
+    assert installation.agent is not None
+    installation.agent.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        installation.agent.send_signal(signal.SIGCONT)
+
+
+def test_every_read_route_answers_at_once_while_a_node_says_nothing(
+    installation: Installation, puppet: MakePuppet
+) -> None:
+    game = puppet()
+    operation = game.does("start")
+    known = {"server_id": game.id, "node_id": installation.node_id, "operation_id": operation["id"]}
+    known["user_id"] = installation.get("/api/users")["items"][0]["id"]
+    routes = [path for path, methods in installation.get("/openapi.json")["paths"].items() if "get" in methods]
+    assert len(routes) > 10
+    with frozen(installation):
+        waiting = [game.order("status"), game.order("restart")]
+        for path in [route.format(**known) for route in routes] * 2:
+            began = time.monotonic()
+            answer = installation.api.get(path)
+            assert time.monotonic() - began < AT_ONCE_S, path
+            assert answer.is_success, path
+    for order in waiting:
+        game.ended(order)
+
+
+def test_an_order_to_a_node_that_says_nothing_is_taken_at_once_and_done_when_it_speaks_again(
+    installation: Installation, puppet: MakePuppet
+) -> None:
+    game = puppet()
+    with frozen(installation):
+        began = time.monotonic()
+        started = game.order("start")
+        assert time.monotonic() - began < AT_ONCE_S
+        assert installation.get(f"/api/operations/{started['id']}")["state"] == "queued"
+    assert game.ended(started)["state"] == "succeeded"
+    assert game.lives() == ["start"]
+
+
+def test_what_is_shown_of_a_dead_node_is_what_was_known_and_has_its_age(
+    installation: Installation, puppet: MakePuppet
+) -> None:
+    game = puppet()
+    game.does("start")
+    pid = game.pid
+    installation.kill(installation.agent)
+    game.becomes("UNKNOWN")
+    shown = installation.get(f"{game.path}/status")
+    assert shown["detail"].startswith("the node is away since ")
+    assert (shown["observed"], shown["desired"], shown["node_online"]) == ("running", "on", False)
+    until(lambda: installation.get(f"{game.path}/status")["age_s"] > shown["age_s"], "it grows older")
+    assert installation.get(f"/api/nodes/{installation.node_id}")["online"] is False
+    installation.start_agent()
+    game.becomes("RUNNING")
+    assert game.pid == pid

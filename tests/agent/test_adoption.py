@@ -20,8 +20,8 @@ READABLE = SPECIFICATION.model_copy(update={"readiness": Readiness(text=("AAS in
 async def lose_journal(home: Household, tmp_path: Path) -> None:
     """The agent begins anew without knowing its servers."""
     await home.kill()
-    for file in tmp_path.glob("journal.db*"):
-        file.unlink()
+    for name in ("journal.db", "journal.db-wal", "journal.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
     await home.begin()
 
 

@@ -115,7 +115,8 @@ class Ledger:
         succeeded = sum(operation is not None and operation.state == "succeeded" for operation in orders)
         failed = sum(operation is not None and operation.state == "failed" for operation in orders)
         crashes = len(self._told_crashes(server_id))
-        least, most = max(0, succeeded - crashes), succeeded + failed + crashes + self.power_losses
+        unseen = succeeded if self.is_engine_disturbed else 0  # a game that nobody could see may have run already
+        least, most = max(0, succeeded - crashes - unseen), succeeded + failed + crashes + self.power_losses
         if least <= count <= most:
             return []
         subject = f"{server_id}: {', '.join(map(_described, orders)) or 'no start asked for'}; {crashes} crashes"

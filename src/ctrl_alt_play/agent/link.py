@@ -177,7 +177,8 @@ class Link:
                 await requests.put(received.request)
 
     def _hear(self, received: Received, session: AgentSession) -> None:
-        """What a frame says of the connection itself. A panel of part 2 says so before all else."""
+        """What a frame says of the connection itself. A panel of part 2 says so before all else; but on a slow line it may not have
+        understood what we are."""
         match received.told:
             case Welcome() as welcome:
                 self._fleet.meet(server.server_id for server in welcome.servers)
@@ -187,7 +188,7 @@ class Link:
             case Ack(seq=seq):
                 self._outbox.ack(seq)
             case _ if self._outbox.speech is not Speech.PART2:
-                self._speak_part1(session, is_firm=True)
+                self._speak_part1(session, is_firm=False)
 
     def _snapshots(self, session: AgentSession) -> list[str]:
         return [session.legacy("state_snapshot", part) for part in self._fleet.snapshots()]

@@ -3,10 +3,13 @@
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from tests.integration.defects.conftest import MakePuppet
+from tests.integration.defects.puppet import Puppet
 from tests.integration.installation import Installation
 from tests.waiting import until
 
@@ -25,6 +28,12 @@ def frozen(installation: Installation) -> Iterator[None]:
         installation.agent.send_signal(signal.SIGCONT)
 
 
+def queued(game: Puppet) -> list[dict[str, Any]]:
+    """The operations that its node has not answered."""
+    found = game.installation.get(f"{game.path}/operations")["items"]
+    return [operation for operation in found if operation["state"] == "queued"]
+
+
 def test_every_read_route_answers_at_once_while_a_node_says_nothing(
     installation: Installation, puppet: MakePuppet
 ) -> None:
@@ -34,27 +43,26 @@ def test_every_read_route_answers_at_once_while_a_node_says_nothing(
     known["user_id"] = installation.get("/api/users")["items"][0]["id"]
     routes = [path for path, methods in installation.get("/openapi.json")["paths"].items() if "get" in methods]
     assert len(routes) > 10
-    with frozen(installation):
-        waiting = [game.order("status"), game.order("restart")]
+    with ThreadPoolExecutor(2) as people, frozen(installation):
+        waiting = [people.submit(game.order, action) for action in ("status", "restart")]
+        until(lambda: len(queued(game)) == 2, "both are asked of the node")
         for path in [route.format(**known) for route in routes] * 2:
             began = time.monotonic()
             answer = installation.api.get(path)
             assert time.monotonic() - began < AT_ONCE_S, path
             assert answer.is_success, path
-    for order in waiting:
-        game.ended(order)
+    assert [game.ended(order.result())["state"] for order in waiting] == ["succeeded"] * 2
 
 
-def test_an_order_to_a_node_that_says_nothing_is_taken_at_once_and_done_when_it_speaks_again(
+def test_what_is_asked_of_a_node_that_says_nothing_is_done_once_when_it_speaks_again(
     installation: Installation, puppet: MakePuppet
 ) -> None:
     game = puppet()
-    with frozen(installation):
-        began = time.monotonic()
-        started = game.order("start")
-        assert time.monotonic() - began < AT_ONCE_S
-        assert installation.get(f"/api/operations/{started['id']}")["state"] == "queued"
-    assert game.ended(started)["state"] == "succeeded"
+    with ThreadPoolExecutor(1) as person, frozen(installation):
+        started = person.submit(game.order, "start")
+        until(lambda: queued(game), "it is asked of the node")
+        assert (game.status(), game.pid) == ("OFFLINE", 0)
+    assert game.ended(started.result())["state"] == "succeeded"
     assert game.lives() == ["start"]
 
 

@@ -26,14 +26,18 @@ def test_an_action_during_boot_is_neither_dropped_nor_lost(puppet: MakePuppet) -
     assert game.status() == "RUNNING"
 
 
-def test_an_action_accepted_for_a_node_that_boots_is_done_once(installation: Installation, puppet: MakePuppet) -> None:
+def test_an_action_asked_of_an_agent_that_is_about_to_boot_is_done_once(
+    installation: Installation, puppet: MakePuppet
+) -> None:
     game = puppet()
     assert installation.agent is not None
-    installation.agent.send_signal(signal.SIGSTOP)
-    started = game.order("start")
-    installation.kill(installation.agent)
-    installation.start_agent()
-    assert game.ended(started)["state"] == "succeeded"
+    with ThreadPoolExecutor(1) as person:
+        installation.agent.send_signal(signal.SIGSTOP)
+        started = person.submit(game.order, "start")
+        until(lambda: len(installation.get(f"{game.path}/operations")["items"]) == 2, "it is asked of the node")
+        installation.kill(installation.agent)
+        installation.start_agent()
+        assert game.ended(started.result())["state"] == "succeeded"
     assert game.lives() == ["start"]
 
 
@@ -59,7 +63,7 @@ def test_an_unknown_signal_is_refused_and_nothing_is_killed(
 ) -> None:
     pid, operations = running.pid, installation.get(f"{running.path}/operations")
     for action in ("stop", "restart"):
-        assert running.is_refused(action, {"signal": unknown}) == (422, "INVALID_PAYLOAD")
+        assert running.is_refused(action, {"signal": unknown}) == (422, "INVALID_REQUEST")
     assert installation.get(f"{running.path}/operations") == operations
     assert running.pid == pid != 0
 

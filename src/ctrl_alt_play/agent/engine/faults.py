@@ -27,6 +27,11 @@ def unavailable(reason: object) -> Fault:
     )
 
 
+def is_beyond_start(fault: Fault) -> bool:
+    """Whether Docker will never start this container again: its engine was killed while it started, and left half of it behind."""
+    return fault.code is ErrorCode.DOCKER_ERROR and "task" in fault.message and "already exists" in fault.message
+
+
 def fault_of(status: int, message: str) -> Fault:
     """The fault that a Docker error is; the engine's own words stay in the message, for they are what people search for."""
     if status == UNREACHABLE:

@@ -75,7 +75,7 @@ class Actions:
                 await self._launch()
         except Fault as fault:
             server.settle()
-            is_owed = not self._game.is_running and server.life.is_unplanned
+            is_owed = server.life.is_wanted and server.life.restart_at is None and not self._game.is_running
             if fault.code is not ErrorCode.DOCKER_UNAVAILABLE and is_owed:
                 server.fail_to_start(fault)
             raise
@@ -119,8 +119,8 @@ class Actions:
         await self._server.look()
         try:
             if "cancelled_at" in operation.phase:
-                self._server.inbox.reason = CANCELLED
-                raise Overtaken
+                self._server.inbox.overtake(CANCELLED)
+                give_way(self._overtaken)
             if not self._game.is_running:
                 await self._launch()
             return {"ready": await self._until_ready()}

@@ -10,6 +10,7 @@ import structlog
 
 from ctrl_alt_play.agent.engine.base import Container, Plan
 from ctrl_alt_play.agent.engine.container import fingerprint
+from ctrl_alt_play.agent.engine.faults import is_beyond_start
 from ctrl_alt_play.agent.records import ServerRecord
 from ctrl_alt_play.agent.servers import folder as folders
 from ctrl_alt_play.agent.servers.console import Console
@@ -133,12 +134,26 @@ class Game:
         await self.console.open()
         try:
             give_way(overtaken)
-            await self._node.engine.start(self.id)
+            await self._start_or_replace()
         except (Fault, Overtaken):
             await self.console.close()
             raise
         self.meter.reset()
         await self.look()
+
+    async def _start_or_replace(self) -> None:
+        """A container that Docker cannot start any more is made anew; the data is not in it."""
+        try:
+            await self._node.engine.start(self.id)
+        except Fault as fault:
+            if not is_beyond_start(fault):
+                raise
+            log.warning("container_replaced", server_id=self.id, reason=fault.message)
+            await self.console.close()
+            await self._node.engine.remove(self.id)
+            await self._node.engine.create(self._plan())
+            await self.console.open()
+            await self._node.engine.start(self.id)
 
     async def ask_to_stop(self, payload: StopPayload) -> None:
         """By the payload's signal, or else by the server's own rule."""

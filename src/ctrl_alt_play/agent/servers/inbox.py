@@ -56,8 +56,7 @@ class Inbox:
             for each in list(self._waiting):
                 if each.action in _OVERTAKEN:
                     self._drop(each, DROPPED)
-            self.reason = KILLED
-            self.overtaken.set()
+            self.overtake(KILLED)
         self._waiting.append(operation)
         self.arrived.set()
 
@@ -83,7 +82,11 @@ class Inbox:
             raise Fault(ErrorCode.INVALID_STATE, "It has ended already, or was never accepted.")
         if current.action not in _CANCELLABLE:
             raise Fault(ErrorCode.INVALID_STATE, "It is under way and cannot be undone any more.")
-        self.reason = CANCELLED
+        self.overtake(CANCELLED)
+
+    def overtake(self, reason: Fault) -> None:
+        """Has what is under way give way."""
+        self.reason = reason
         self.overtaken.set()
 
     def close(self) -> None:

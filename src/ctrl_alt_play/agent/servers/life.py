@@ -93,11 +93,6 @@ class Life:
     def is_wanted(self) -> bool:
         return self.desired is Desired.ON and self.hold is Hold.NONE
 
-    @property
-    def is_unplanned(self) -> bool:
-        """It should run, was not seen to, and nothing is planned that makes it run."""
-        return self.is_wanted and self.observed in {*DOWN, ServerState.STARTING} and self.restart_at is None
-
     def accept(self, action: Action) -> "Life":
         """A person has asked for an action; it may have to wait for others."""
         desired = DESIRES.get(action)

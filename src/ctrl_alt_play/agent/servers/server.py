@@ -208,9 +208,7 @@ class Server:
         elif watch.has_rule:
             self.apply(self.life.await_ready())
             self.book.remember(self.life)
-            for line in self.game.last_lines:
-                watch.line(line)
-            watch.begin(self._node.engine if is_found or self.game.has_said_more else None)
+            watch.begin(self.game.last_lines, self._node.engine if is_found or self.game.has_said_more else None)
         else:
             watch.go_on(is_ready=False)
             self._decided(None)
@@ -236,7 +234,7 @@ class Server:
         await self.close()
 
     def _due(self, life: Life) -> float:
-        """When, by the clock that does not jump, the node has to start the game by itself; no later than its longest wait from now."""
+        """When the node has to start the game by itself, by the clock that does not jump."""
         left_s = 0.0 if life.restart_at is None else max(0.0, life.restart_at - self.now())
         return self._node.clock.monotonic() + min(left_s, max(self.record.specification.crash.backoff))
 
@@ -341,9 +339,8 @@ class Server:
         while it waited, has changed nothing.
         """
         desired = DESIRES.get(operation.action)
-        is_dropped = operation is not self.inbox.current
-        undone = {ErrorCode.DOCKER_UNAVAILABLE, ErrorCode.CANCELLED} if is_dropped else {ErrorCode.DOCKER_UNAVAILABLE}
-        is_undone = fault is not None and fault.code in undone
+        is_cancelled = fault is not None and fault.code is ErrorCode.CANCELLED and operation is not self.inbox.current
+        is_undone = is_cancelled or (fault is not None and fault.code is ErrorCode.DOCKER_UNAVAILABLE)
         if desired is not None and not is_undone:
             self._wanted = desired if fault is None else Desired.OFF
         elif desired is None:

@@ -1,7 +1,7 @@
 """Watching one run of a game until it is ready, and after that, where its rule asks for it, whether it still answers."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import structlog
@@ -51,8 +51,10 @@ class Watch:
     def has_rule(self) -> bool:
         return bool(self._rule.text) or self._rule.probe is not None
 
-    def begin(self, engine: Engine | None = None) -> None:
-        """Watches in a task of its own; with an `engine`, what the game wrote before is looked through first."""
+    def begin(self, lines: Iterable[str], engine: Engine | None = None) -> None:
+        """Watches in a task of its own, after a look at the `lines` that the game has written already; with an `engine`, at all of them."""
+        for line in lines:
+            self.line(line)
         self._task = asyncio.create_task(self._watch(engine), name=f"readiness {self._server_id}")
 
     def go_on(self, *, is_ready: bool) -> None:

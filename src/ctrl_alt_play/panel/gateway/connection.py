@@ -13,7 +13,7 @@ from ctrl_alt_play.protocol.contents import Action, ErrorReport, SystemInfo
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import INCOMPATIBLE, OLDEST_VERSION, Response
 from ctrl_alt_play.protocol.panel_session import Answered, PanelSession, Received, Told
-from ctrl_alt_play.protocol.part2 import Ack
+from ctrl_alt_play.protocol.part2 import Ack, ProtocolRange
 from ctrl_alt_play.protocol.specification import Model
 
 INBOX_FACTS = 1024
@@ -22,7 +22,8 @@ OUTBOX_FRAMES = 256
 """When it is full a command is refused; a complaint about a frame is dropped."""
 BATCH_FACTS = 64
 INTRODUCTION_DEADLINE_S = 2.0
-"""Who has not said by then what it is speaks part 1."""
+"""Who has not said by then what it is speaks part 1; unless it is known to speak part 2."""
+KNOWN_INTRODUCTION_DEADLINE_S = 20.0
 WRITE_DEADLINE_S = 10.0
 CLOSE_DEADLINE_S = 2.0
 DRAIN_DEADLINE_S = 5.0
@@ -33,6 +34,7 @@ SYNCHRONISE_PAUSE_S = 5.0
 GOING_AWAY = 1001
 NOT_ALLOWED = 1008
 CANNOT_KEEP = 1011
+TRY_AGAIN = 1013
 LONGEST_REASON = 120
 """A close frame holds no more."""
 
@@ -171,6 +173,9 @@ class Connection:
 
     async def _open(self) -> None:
         system = await self._introduced()
+        if system is None and self.admission.speaks_part_2:
+            self.close(TRY_AGAIN, "the node has not said what it is")
+            return
         try:
             version = self.session.agree(None if system is None else system.protocol)
         except Fault as fault:
@@ -190,7 +195,8 @@ class Connection:
 
     async def _introduced(self) -> SystemInfo | None:
         try:
-            async with asyncio.timeout(INTRODUCTION_DEADLINE_S):
+            known = self.admission.speaks_part_2
+            async with asyncio.timeout(KNOWN_INTRODUCTION_DEADLINE_S if known else INTRODUCTION_DEADLINE_S):
                 return await self._introduction
         except TimeoutError:
             return None
@@ -235,6 +241,8 @@ class Connection:
                 self._outbox.put_nowait(_Outgoing(reply))
         if self._is_introduction(received):
             return
+        if self._is_late(received):
+            self.close(TRY_AGAIN, "the node speaks more than it was taken for")
         for fact in (received.told, received.answered):
             if fact is not None:
                 await self._inbox.put(fact)
@@ -245,6 +253,14 @@ class Connection:
             case Told(content=SystemInfo() as system) if not self._introduction.done():
                 self._introduction.set_result(system)
                 return True
+            case _:
+                return False
+
+    def _is_late(self, received: Received) -> bool:
+        """Whether a node that was taken for one of part 1 says only now that it speaks part 2; known as such, it has more time the next time."""
+        match received.told:
+            case Told(content=SystemInfo(protocol=ProtocolRange() as offered)):
+                return self._introduction.cancelled() and offered.version > OLDEST_VERSION
             case _:
                 return False
 

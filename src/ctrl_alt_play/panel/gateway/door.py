@@ -8,6 +8,7 @@ from ctrl_alt_play.panel.errors import Forbidden, PanelError, Unauthenticated
 from ctrl_alt_play.panel.gateway.base import Admission
 from ctrl_alt_play.panel.models import Node
 from ctrl_alt_play.panel.security import Attempts, hash_secret, is_same
+from ctrl_alt_play.protocol.messages import OLDEST_VERSION
 
 
 class Door:
@@ -58,4 +59,4 @@ class Door:
             raise Forbidden(f"That is another node's secret, not that of {node.id}.")
         if not node.enabled:
             raise Forbidden(f"Node {node.id} is disabled in the panel.")
-        return Admission(node.id, None if is_shared else secret_hash)
+        return Admission(node.id, None if is_shared else secret_hash, node.protocol_version > OLDEST_VERSION)

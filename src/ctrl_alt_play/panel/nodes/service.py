@@ -16,6 +16,7 @@ from ctrl_alt_play.panel.nodes.schemas import NewNode, NodeChange, NodeView, Orp
 from ctrl_alt_play.panel.paging import read_cursor
 from ctrl_alt_play.panel.security import hash_secret, make_secret
 from ctrl_alt_play.protocol.contents import SystemInfo
+from ctrl_alt_play.protocol.messages import VERSION
 from ctrl_alt_play.protocol.part2 import Orphan
 
 
@@ -162,7 +163,11 @@ async def mark_seen(session: AsyncSession, node_id: str, now: datetime) -> None:
 
 
 async def keep_system(session: AsyncSession, node_id: str, info: SystemInfo) -> None:
-    await session.execute(update(Node).where(Node.id == node_id).values(system=_system(info)))
+    """What an agent says of its machine; and, where that comes too late for this connection, of what it speaks."""
+    told: dict[str, Any] = {"system": _system(info)}
+    if info.protocol is not None:
+        told["protocol_version"] = min(VERSION, info.protocol.version)
+    await session.execute(update(Node).where(Node.id == node_id).values(told))
 
 
 def _system(info: SystemInfo) -> dict[str, Any]:

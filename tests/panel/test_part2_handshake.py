@@ -6,6 +6,7 @@ import pytest
 from tests.fakes.part2_agent import Part2Agent
 from tests.panel.support import PanelUnderTest, Person, until
 
+from ctrl_alt_play.panel.gateway.connection import TRY_AGAIN
 from ctrl_alt_play.protocol.messages import INCOMPATIBLE
 
 
@@ -90,3 +91,65 @@ async def test_what_the_node_says_first_of_itself_is_shown(panel: PanelUnderTest
     agent: Part2Agent = await panel.connected(await panel.part2_agent())
     node = await admin.get(f"/api/nodes/{agent.node_id}")
     assert (node["system"]["os"], node["system"]["agent_version"]) == ("linux", "1")
+
+
+def hold_back_introduction(agent: Part2Agent) -> list[dict[str, Any]]:
+    """Keeps what the agent says of itself from the line, as a slow one does; gives where it is kept."""
+    kept: list[dict[str, Any]] = []
+    tell = agent.tell
+
+    async def slowly(kind: str, data: dict[str, Any]) -> None:
+        if kind == "system_info":
+            kept.append(data)
+        else:
+            await tell(kind, data)
+
+    agent.tell = slowly  # type: ignore[method-assign]
+    return kept
+
+
+async def test_a_node_that_spoke_part_2_is_never_taken_for_one_of_part_1_on_a_slow_line(
+    panel: PanelUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctrl_alt_play.panel.gateway.connection.INTRODUCTION_DEADLINE_S", 0.01)
+    agent = await panel.connected(await panel.part2_agent())
+    await panel.server(agent)
+    await agent.go()
+    tell = agent.tell
+    kept = hold_back_introduction(agent)
+    await agent.dial()
+    with pytest.raises(TimeoutError):
+        await until(lambda: agent.received, 0.3)
+    agent.tell = tell  # type: ignore[method-assign]
+    await agent.tell("system_info", kept[0])
+    assert (await until(lambda: agent.received))[0]["type"] == "welcome"
+    await agent.go()
+
+
+async def test_a_known_node_that_never_says_what_it_is_has_to_come_again(
+    panel: PanelUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    await agent.go()
+    monkeypatch.setattr("ctrl_alt_play.panel.gateway.connection.KNOWN_INTRODUCTION_DEADLINE_S", 0.05)
+    hold_back_introduction(agent)
+    await agent.dial()
+    assert await until(lambda: agent.closed_with) == TRY_AGAIN
+    assert not agent.received
+
+
+async def test_an_unknown_node_that_says_too_late_what_it_speaks_comes_again_and_is_welcome(
+    panel: PanelUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctrl_alt_play.panel.gateway.connection.INTRODUCTION_DEADLINE_S", 0.01)
+    agent = await panel.part2_agent()
+    tell = agent.tell
+    kept = hold_back_introduction(agent)
+    await agent.dial()
+    await panel.sees_node(agent, online=True)
+    agent.tell = tell  # type: ignore[method-assign]
+    await agent.tell("system_info", kept[0])
+    assert await until(lambda: agent.closed_with) == TRY_AGAIN
+    await panel.sees_node(agent, online=False)
+    await panel.connected(agent)
+    assert agent.received[0]["type"] == "welcome"

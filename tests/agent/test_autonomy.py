@@ -11,6 +11,7 @@ from tests.fakes.until import until
 
 from ctrl_alt_play.agent import journal, spool
 from ctrl_alt_play.agent.engine.base import Chunk
+from ctrl_alt_play.agent.servers import history
 from ctrl_alt_play.agent.servers.node import STARTS_AT_ONCE
 from ctrl_alt_play.protocol.contents import Action, ServerState, StatusChanged
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
@@ -94,6 +95,35 @@ async def test_a_report_holds_the_games_last_words(home: Household) -> None:
     crash = await until(lambda: home.teller.crashes and home.teller.crashes[0])
     assert crash.last_lines == ("hello", "Segmentation fault")
     assert (crash.cause, crash.signal, crash.exit_code) == (CrashCause.SIGNAL, "SIGSEGV", 139)
+
+
+async def test_a_report_tells_what_the_run_was_made_of_and_not_what_the_next_will_be(
+    home: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "GOOD_AFTER_S", 0.0)
+    await home.running(specification=policed(backoff=[0, 3600]))
+    await until(lambda: home.server().book.memory.good_run)
+    monkeypatch.setattr(history, "GOOD_AFTER_S", 60.0)
+    wanted = policed(backoff=[0, 3600]).model_copy(update={"environment": {"MODE": "hard"}, "revision": 2})
+    await home.do(Action.UPDATE_SERVER, payload=wanted)
+    await end(home, 3, 2)
+    home.engine.end_game("one", 3)
+    await until(lambda: len(home.teller.crashes) == 2)
+    assert [crash.changes for crash in home.teller.crashes] == [(), ("Environment variable added: MODE.",)]
+
+
+async def test_a_report_of_a_start_that_failed_tells_what_was_to_be_started(
+    home: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "GOOD_AFTER_S", 0.0)
+    await home.running(specification=policed(backoff=[0, 3600]))
+    await until(lambda: home.server().book.memory.good_run)
+    wanted = policed(backoff=[0, 3600]).model_copy(update={"image": "missing", "revision": 2})
+    await home.do(Action.UPDATE_SERVER, payload=wanted)
+    home.engine.end_game("one", 3)
+    await until(lambda: len(home.teller.crashes) == 2)
+    assert home.teller.crashes[1].cause is CrashCause.IMAGE_MISSING
+    assert home.teller.crashes[1].changes == ("The image was changed from game to missing.",)
 
 
 async def test_a_crash_that_was_not_reported_when_the_agent_died_is_reported_after(

@@ -13,7 +13,7 @@ from tests.fakes.until import until
 from ctrl_alt_play.agent.engine.base import Plan, Sample
 from ctrl_alt_play.agent.engine.faults import unavailable
 from ctrl_alt_play.agent.engine.stats import sample_of
-from ctrl_alt_play.agent.servers.figures import DISK_AGE_S, Meter, folder_bytes, resources_of
+from ctrl_alt_play.agent.servers.figures import DISK_AGE_S, FRESH_S, Meter, folder_bytes, resources_of
 from ctrl_alt_play.protocol.specification import Limits, Specification
 
 READ = "2026-11-20T12:00:00.123456789Z"
@@ -62,8 +62,9 @@ def test_host_networking_has_no_traffic_and_small_memory_no_cache() -> None:
 class Counters(FakeEngine):
     """An engine whose samples are what the test says."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: HeldClock) -> None:
         super().__init__()
+        self._clock = clock
         self.next = Sample(100.0, 0, 20 * 2**20, 100 * 2**20, 5, 6, 2)
 
     async def sample(self, server_id: str) -> Sample | None:
@@ -72,11 +73,12 @@ class Counters(FakeEngine):
 
     def read(self, at_s: float, cpu_s: float) -> None:
         self.next = replace(self.next, read_at_s=at_s, cpu_ns=int(cpu_s * 1e9))
+        self._clock.advance(FRESH_S)
 
 
 @pytest.fixture
-def counters() -> Counters:
-    return Counters()
+def counters(clock: HeldClock) -> Counters:
+    return Counters(clock)
 
 
 @pytest.fixture
@@ -125,12 +127,27 @@ async def test_counters_that_began_anew_are_not_compared_with_the_old_ones(meter
     assert await cpu(meter, started_at_s=120) == 12500
 
 
-async def test_an_engine_too_slow_to_answer_gives_the_last_reading(meter: Meter, counters: Counters) -> None:
+async def test_a_reading_that_was_just_taken_is_told_again(
+    meter: Meter, counters: Counters, clock: HeldClock
+) -> None:
+    first = await meter.measure(90)
+    counters.fail_next("sample", unavailable("gone"))
+    clock.advance(FRESH_S - 0.1)
+    assert await meter.measure(90) is first
+    meter.reset()
+    assert await meter.measure(90) is None
+
+
+async def test_an_engine_too_slow_to_answer_gives_the_last_reading(
+    meter: Meter, counters: Counters, clock: HeldClock
+) -> None:
     assert await meter.measure(90) is not None
+    clock.advance(FRESH_S)
     async with counters.holding("sample"):
         began = asyncio.get_running_loop().time()
         assert await meter.measure(90) is not None
         assert asyncio.get_running_loop().time() - began < 0.8
+    clock.advance(FRESH_S)
     counters.fail_next("sample", unavailable("gone"))
     assert await meter.measure(90) is not None
     meter.reset()

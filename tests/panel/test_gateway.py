@@ -210,8 +210,8 @@ async def test_one_fact_that_cannot_be_kept_does_not_stop_the_next(
 ) -> None:
     agent = await panel.connected(await panel.agent())
     server_id = await panel.server(agent)
-    monkeypatch.setattr("ctrl_alt_play.panel.nodes.service.mark_seen", _fails)
-    await agent.tell("heartbeat", {"nodeId": agent.node_id, "timestamp": "2025-01-23T10:00:00Z", "status": "online"})
+    monkeypatch.setattr("ctrl_alt_play.panel.nodes.service.keep_system", _fails)
+    await agent.tell("system_info", {"nodeId": agent.node_id})
     await admin.done(f"/api/servers/{server_id}/start")
     assert counts(panel, agent)["failed"] == 1
 

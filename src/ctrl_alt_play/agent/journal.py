@@ -120,12 +120,18 @@ class Journal:
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, first, written))
         if len(self._waiting) > MOST_WAITING:
-            self._waiting.popleft()[2].cancel()
-            log.error("journal_overflow", lost=1, waiting=MOST_WAITING)
+            self._make_room()
         for seq, news in enumerate(entry.news, first):
             self.on_news(seq, news)
         self._write_soon()
         return written
+
+    def _make_room(self) -> None:
+        """The oldest news go first; how a command ended goes only where there is nothing else."""
+        victim = next((each for each in self._waiting if each[0].ending is None), self._waiting[0])
+        self._waiting.remove(victim)
+        victim[2].cancel()
+        log.error("journal_overflow", lost=1, waiting=MOST_WAITING)
 
     async def written(self, entry: Entry, timeout_s: float = PATIENCE_S) -> bool:
         """Puts an entry and waits for it, but not for ever: a full disk is no reason not to stop a game. Whether it is written."""
@@ -142,6 +148,13 @@ class Journal:
             self.is_acknowledged = True
             with contextlib.suppress(sqlite3.Error):
                 await self._run(spool.meet_part2)
+
+    async def take_over(self, acked: int) -> None:
+        """The panel knows of more events than this journal, which was set back, as by a backup: those that it has not told get new numbers."""
+        if acked > self.newest_seq:
+            log.warning("journal_was_set_back", newest=self.newest_seq, acked=acked)
+            await self._caught_up()
+            self.newest_seq = self.written_seq = await self._run(lambda db: spool.renumber(db, acked))
 
     def ack(self, seq: int) -> None:
         """The panel has kept all up to here: they are forgotten."""
@@ -191,6 +204,9 @@ class Journal:
         except sqlite3.Error as error:
             await self._stuck(error)
             return
+        except Exception:  # one entry that cannot be written at all must not hold up the others
+            log.exception("journal_entries_broken", entries=len(batch))
+            await self._write_each(batch)
         self.is_stuck, self._forgotten = False, acked
         for entry in batch:
             if self._waiting and self._waiting[0] is entry:  # else it has gone for want of room
@@ -200,6 +216,11 @@ class Journal:
             if not written.done():
                 written.set_result(None)
         self.on_written()
+
+    async def _write_each(self, batch: list[tuple[Entry, int, asyncio.Future[None]]]) -> None:
+        for entry, seq, _ in batch:
+            with contextlib.suppress(Exception):
+                await self._run(lambda db, e=entry, s=seq: spool.write(db, [(e, s)], 0))  # type: ignore[misc]
 
     async def _stuck(self, error: sqlite3.Error) -> None:
         if not self.is_stuck:

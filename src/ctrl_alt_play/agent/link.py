@@ -164,9 +164,10 @@ class Link:
             received = session.receive(message.data)
             for kind, count in (session.counts - before).items():
                 self._metrics.frames.labels(kind).inc(count)
-            self._hear(received, session)
             if isinstance(received.told, Welcome):
                 await self._node.journal.meet_part2()
+                await self._node.journal.take_over(received.told.acked_seq)
+            self._hear(received, session)
             for reply in received.replies:
                 self._outbox.answer(reply)
             if session.refusal is not None:

@@ -43,6 +43,17 @@ def meet_part2(database: sqlite3.Connection) -> None:
         database.execute("UPDATE spool SET is_acknowledged = 1")
 
 
+def renumber(database: sqlite3.Connection, acked: int) -> int:
+    """Gives all events numbers after `acked`, in their order; gives the newest."""
+    with tables.transaction(database):
+        found = database.execute("SELECT seq FROM events ORDER BY seq DESC").fetchall()
+        newest = acked + len(found)
+        for place, (seq,) in enumerate(found):
+            database.execute("UPDATE events SET seq = ? WHERE seq = ?", (newest - place, seq))
+        database.execute("UPDATE spool SET newest = ?", (newest,))
+    return newest
+
+
 def write(database: sqlite3.Connection, entries: Sequence[tuple[Entry, int]], acked: int) -> None:
     """Writes entries, each with the number of its first event, and forgets what is acknowledged; all of it or nothing."""
     with tables.transaction(database):

@@ -7,11 +7,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import structlog
+from pydantic import ValidationError
+
 from ctrl_alt_play.agent.records import Ending, Known, Memory, OperationRecord, ServerRecord
 from ctrl_alt_play.protocol.contents import PAYLOADS, Action
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import Desired, Specification
 
+log = structlog.get_logger(__name__)
 FIRST_UID, LAST_UID = 20000, 59999
 KEPT_S = 48 * 3600.0
 KEPT_AT_LEAST = 1000
@@ -40,15 +44,27 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 def servers(database: sqlite3.Connection) -> list[ServerRecord]:
     rows = database.execute("SELECT id, uid, specification, memory FROM servers ORDER BY id").fetchall()
-    return [
-        ServerRecord(id_, uid, Specification.model_validate_json(text), Memory.model_validate_json(memory))
-        for id_, uid, text, memory in rows
-    ]
+    return [record for row in rows if (record := _server_of(*row)) is not None]
+
+
+def _server_of(id_: str, uid: int, text: str, memory: str) -> ServerRecord | None:
+    """What this agent cannot read must not keep it from the others: the container stays, and is told of as an orphan."""
+    try:
+        return ServerRecord(id_, uid, Specification.model_validate_json(text), Memory.model_validate_json(memory))
+    except ValidationError:
+        log.exception("server_unreadable", server_id=id_)
+        return None
 
 
 def operations(database: sqlite3.Connection) -> list[OperationRecord]:
     query = "SELECT position, id, server_id, action, payload, message_id, phase, accepted_at FROM commands WHERE ended_at IS NULL ORDER BY position"
-    return [_operation_of(*row) for row in database.execute(query).fetchall()]
+    found = []
+    for row in database.execute(query).fetchall():
+        try:
+            found.append(_operation_of(*row))
+        except ValueError:
+            log.exception("operation_unreadable", command_id=row[1], server_id=row[2])
+    return found
 
 
 def outcome(database: sqlite3.Connection, command_id: str) -> Known | None:

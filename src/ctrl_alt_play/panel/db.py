@@ -15,7 +15,7 @@ from fastapi import Depends
 from fastapi.requests import HTTPConnection
 from sqlalchemy import JSON, URL, DateTime, Dialect, MetaData, event, make_url, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
@@ -83,14 +83,16 @@ class Database:
         Raises:
             Conflict: someone else did the same at the same moment, and the database's own rules forbid both.
         """
-        try:
-            with self._in_use():
-                async with self._writing() as session, session.begin():
-                    yield session
-                if self._file is not None:
-                    self._file.checkpoints.look()
-        except IntegrityError as error:
-            raise Conflict("That was just changed by someone else: look again, then try again.") from error
+        with self._committing():
+            async with self._writing() as session, session.begin():
+                yield session
+
+    @asynccontextmanager
+    async def writing_rows(self) -> AsyncIterator[AsyncConnection]:
+        """As `writing`, for statements on tables: without objects, and without what a session costs to keep them."""
+        with self._committing():
+            async with self._writer.begin() as connection:
+                yield connection
 
     async def row(self, question: str, **parameters: str | int | None) -> Sequence[Any] | None:
         """The row that a SELECT finds, as the driver gives it, or None: for what each request asks, without the cost of a transaction."""
@@ -107,6 +109,16 @@ class Database:
         except Exception:  # noqa: BLE001 - whatever it was, the answer is no
             return False
         return True
+
+    @contextmanager
+    def _committing(self) -> Iterator[None]:
+        try:
+            with self._in_use():
+                yield
+                if self._file is not None:
+                    self._file.checkpoints.look()
+        except IntegrityError as error:
+            raise Conflict("That was just changed by someone else: look again, then try again.") from error
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:

@@ -23,6 +23,7 @@ from ctrl_alt_play.panel.gateway.local import LocalGateway
 from ctrl_alt_play.panel.home import api as home_api
 from ctrl_alt_play.panel.intake.catching_up import CatchingUp
 from ctrl_alt_play.panel.intake.recorder import Recorder
+from ctrl_alt_play.panel.intake.seen import Seen
 from ctrl_alt_play.panel.migrations import migrate
 from ctrl_alt_play.panel.nodes import api as nodes_api
 from ctrl_alt_play.panel.nodes import service as nodes_service
@@ -44,6 +45,7 @@ from ctrl_alt_play.settings import LiveSettings
 from ctrl_alt_play.supervision import Supervisor
 
 TICKS_BETWEEN_TELLING = 2
+TICKS_BETWEEN_SEEING = 5
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -91,6 +93,7 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state.nodes = Nodes(state.database, state.gateway, clock)
     state.consoles = Consoles()
     state.progress = Progress()
+    state.seen = Seen(state.database)
     watched = Watched()
     turns = Turns()
     dispatch = Dispatch(state.database, state.gateway, watched, turns, clock)
@@ -98,7 +101,17 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state.revisions = Revisions(state.database, state.gateway, clock)
     catching_up = CatchingUp(state.database, state.gateway, watched, turns, state.revisions, clock)
     state.gateway.report_to(
-        Recorder(state.database, state.gateway, catching_up, watched, turns, state.progress, state.consoles, clock)
+        Recorder(
+            state.database,
+            state.gateway,
+            catching_up,
+            watched,
+            turns,
+            state.progress,
+            state.seen,
+            state.consoles,
+            clock,
+        )
     )
 
 
@@ -117,8 +130,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             telling = group.create_task(
                 state.revisions.tell_for_ever(TICKS_BETWEEN_TELLING * state.tick_s), name="tell revisions"
             )
+            seeing = group.create_task(
+                state.seen.write_for_ever(TICKS_BETWEEN_SEEING * state.tick_s), name="write down seen nodes"
+            )
             yield
             await state.gateway.close()
+            seeing.cancel()
             telling.cancel()
             sweeper.cancel()
     finally:

@@ -38,7 +38,7 @@ from ctrl_alt_play.protocol.messages import (
 )
 from ctrl_alt_play.protocol.part2 import Ack, Welcome
 from ctrl_alt_play.protocol.session import Session, incompatible
-from ctrl_alt_play.protocol.specification import Model, ServerId, Specification
+from ctrl_alt_play.protocol.specification import PART2_FIELDS, Model, ServerId, Specification, is_readable
 
 ANSWERS_KEPT = 4096
 
@@ -152,10 +152,16 @@ class AgentSession(Session):
             return Received(replies=(self.refuse(command.id, fault),))
         try:
             server_id = read(_Named, {"serverId": command.server_id}).server_id
-            content = read(PAYLOADS[action], command.payload)
+            content = read(PAYLOADS[action], self._understood(command.payload))
         except Fault as fault:
             return Received(replies=(self.refuse(command.id, fault),))
         return Received(Request(action, server_id, content, id=command.id))
+
+    def _understood(self, payload: object) -> object:
+        """In part 1 the fields of part 2 are unknown ones: what cannot be read of them, or is ours alone, counts as not sent."""
+        if not isinstance(payload, dict) or self.version > OLDEST_VERSION:
+            return payload
+        return {name: value for name, value in payload.items() if name not in PART2_FIELDS or is_readable(name, value)}
 
     def _action(self, name: str) -> Action | None:
         try:
@@ -169,7 +175,8 @@ class AgentSession(Session):
             self.counts["unknown"] += 1
             return Received()
         try:
-            match read(shape, message.data):
+            data = self._understood(message.data) if shape is ServerCreate else message.data
+            match read(shape, data):
                 case Welcome() as welcome:
                     return self._receive_welcome(welcome)
                 case Ack() as ack:

@@ -8,6 +8,9 @@ from pydantic import Field
 from ctrl_alt_play.protocol.messages import HEARTBEAT_INTERVAL_S, ErrorBody, Instant, News
 from ctrl_alt_play.protocol.specification import Desired, Model, ServerId
 
+HIGHEST_SEQ = 2**53
+"""What every JSON reader takes for a whole number."""
+
 
 class CommandCompleted(News):
     """The one end of an accepted command. Durable."""
@@ -121,11 +124,11 @@ class Welcome(News):
     protocol: ProtocolRange
     panel_version: str | None = None
     heartbeat_interval: float = Field(default=HEARTBEAT_INTERVAL_S, ge=1, le=60, description="seconds")
-    acked_seq: int = Field(default=0, ge=0)
+    acked_seq: int = Field(default=0, ge=0, le=HIGHEST_SEQ)
     servers: tuple[KnownServer, ...] = ()
 
 
 class Ack(Model):
     """All durable events up to `seq` are kept by the panel."""
 
-    seq: int = Field(ge=0)
+    seq: int = Field(ge=0, le=HIGHEST_SEQ)

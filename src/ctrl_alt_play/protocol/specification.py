@@ -10,6 +10,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -226,6 +227,18 @@ class Recipe(Model):
         if value is not None:
             return value
         return {"ports": (), "startup": ""}.get(info.field_name or "", {})
+
+
+PART2_FIELDS = {"readiness", "crash", "hold", "revision"}
+_SHARED: dict[str, type[Model]] = {"readiness": Readiness, "crash": CrashPolicy}
+
+
+def is_readable(name: str, value: object) -> bool:
+    """Whether a field of part 2 may count where only part 1 is spoken: it means what we mean by it, and is no matter between our own two ends."""
+    try:
+        return name in _SHARED and bool(_SHARED[name].model_validate(value))
+    except ValidationError:
+        return False
 
 
 class Specification(Recipe):

@@ -1,4 +1,6 @@
 # A game that does what its console says, line by line, in this shell. In its folder, `lives` has a line for each start and each orderly end.
+# All that it says comes by one stream, for the order of two is nobody's to tell.
+exec 2>&1
 end() {
     eval "${AT_END:-:}"
     echo end >>lives

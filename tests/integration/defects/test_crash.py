@@ -21,11 +21,11 @@ def at(instant: str) -> datetime:
 
 
 def test_crashes_climb_the_servers_own_ladder_and_harm_no_other(puppet: MakePuppet) -> None:
-    game, other = puppet(crash={"backoff": [0, 0.5, 1]}), puppet(crash={"restart": False})
+    game, other = puppet(crash={"backoff": [0, 0.3, 0.6]}), puppet(crash={"restart": False})
     for each in (game, other):
         each.does("start")
     assert other.crashes_by("exit 3")["restart_at"] is None
-    for count, rung_s in enumerate((0, 0.5, 1, 1), 1):
+    for count, rung_s in enumerate((0, 0.3, 0.6, 0.6), 1):
         pid = game.pid
         report = game.crashes_by("exit 3")
         assert report["crashes"] == count

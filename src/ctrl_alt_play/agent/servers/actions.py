@@ -4,6 +4,8 @@ Each is written so that doing it again from the start completes it: that is how 
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, assert_never
 
 import structlog
@@ -13,8 +15,8 @@ from ctrl_alt_play.agent.records import Entry, OperationRecord
 from ctrl_alt_play.agent.servers.inbox import CANCELLED
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.servers.telling import Result
-from ctrl_alt_play.agent.servers.turns import Overtaken, give_way
-from ctrl_alt_play.protocol.contents import Action, DeletePayload, StopPayload
+from ctrl_alt_play.agent.servers.turns import Overtaken, give_way, unless_overtaken
+from ctrl_alt_play.protocol.contents import Action, DeletePayload, ServerState, StopPayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import Specification
 
@@ -71,8 +73,7 @@ class Actions:
         server = self._server
         server.apply(server.life.begin(Action.START_SERVER, is_own=True))
         try:
-            async with self._node.starting:
-                await self._launch()
+            await self._launch(self._node.starting)
         except Fault as fault:
             server.settle()
             is_owed = server.life.is_wanted and server.life.restart_at is None and not self._game.is_running
@@ -99,7 +100,7 @@ class Actions:
             await self._game.last_words()
 
     async def _create(self) -> Result:
-        await self._game.make(self._overtaken, self._server.progress)
+        await self._game.make(self._overtaken, self._server.steps.tell)
         await self._server.look()
         return {}
 
@@ -122,14 +123,14 @@ class Actions:
                 self._server.inbox.overtake(CANCELLED)
                 give_way(self._overtaken)
             if not self._game.is_running:
-                await self._launch()
+                await self._launch_once(operation)
             return {"ready": await self._until_ready()}
         except Overtaken:
             await self._undo_start(operation)
             raise
 
-    async def _launch(self) -> None:
-        """Makes the container as the specification of today wants it, and starts it.
+    async def _launch(self, turns: asyncio.Semaphore | None = None) -> None:
+        """Makes the container as the specification of today wants it, and starts it; with `turns`, when its turn has come.
 
         Raises:
             Fault: the game does not run.
@@ -139,16 +140,24 @@ class Actions:
         await server.look()
         if not game.exited.is_set():
             return
-        await game.make(self._overtaken, server.progress)
+        await game.make(self._overtaken, server.steps.tell)
         await game.look()
-        server.apply(server.life.launch())
-        server.progress("starting")
-        await game.start(self._overtaken)
+        async with _one_of(turns, self._overtaken):
+            server.apply(server.life.launch())
+            server.steps.tell("starting")
+            await game.start(self._overtaken)
         if game.exited.is_set():
             raise await self._ended_early("at once")
         give_way(self._overtaken)
+        await server.steps.note(launched_run=game.started_at_s)
         server.settle()
         server.watch_game()
+
+    async def _launch_once(self, operation: OperationRecord) -> None:
+        """A game that was started by this action, and crashed while the agent was dead, is not started a second time."""
+        if "launched_run" in operation.phase and self._server.state is ServerState.CRASHED:
+            raise await self._ended_early("before it was ready")
+        await self._launch()
 
     async def _until_ready(self) -> bool | None:
         """Whether the game is ready, in its own time. What else was accepted for the server does not wait for it.
@@ -160,7 +169,7 @@ class Actions:
         watch = self._server.watch
         if watch is None or watch.decided.is_set():
             return self._server.life.ready
-        self._server.progress("waiting until it is ready")
+        self._server.steps.tell("waiting until it is ready")
         inbox = self._server.inbox
         while not (watch.decided.is_set() or inbox.has_other_plans):
             inbox.arrived.clear()
@@ -185,7 +194,7 @@ class Actions:
         """A start that was cancelled leaves nothing running, and stays cancelled. What a kill overtakes the kill ends."""
         if self._server.inbox.reason is CANCELLED and self._game.is_running:
             self._overtaken.clear()
-            await self._server.note(cancelled_at=self._server.now())
+            await self._server.steps.note(cancelled_at=self._server.now())
             await self._stop(operation)
 
     async def _stop(self, operation: OperationRecord) -> Result:
@@ -208,9 +217,9 @@ class Actions:
     async def _end_game(self, payload: StopPayload, timeout_s: float) -> Result:
         server = self._server
         server.apply(server.life.tell_to_end())
-        server.progress("stopping")
+        server.steps.tell("stopping")
         await self._game.ask_to_stop(payload)
-        await server.note(asked_at=server.now(), asked_run=self._game.started_at_s)
+        await server.steps.note(asked_at=server.now(), asked_run=self._game.started_at_s)
         return await self._await_end(timeout_s)
 
     async def _await_end(self, timeout_s: float) -> Result:
@@ -229,7 +238,7 @@ class Actions:
     async def _restart(self, operation: OperationRecord) -> Result:
         if "stopped_at" not in operation.phase:
             await self._stop(operation)
-            await self._server.note(stopped_at=self._server.now())
+            await self._server.steps.note(stopped_at=self._server.now())
         return await self._start(operation)
 
     async def _kill(self) -> Result:
@@ -262,6 +271,31 @@ class Actions:
             await self._node.journal.written(Entry(specification=(server.id, wanted)))
             server.apply(server.life.hold_by(wanted.hold, server.now()))
         return {"revision": self._game.record.specification.revision}
+
+
+@asynccontextmanager
+async def _one_of(turns: asyncio.Semaphore | None, overtaken: asyncio.Event) -> AsyncIterator[None]:
+    """One's turn among those that the node starts by itself; a person's start needs none.
+
+    Raises:
+        Overtaken: something else came first.
+    """
+    if turns is None:
+        yield
+        return
+    has_turn = False
+
+    async def wait() -> None:
+        nonlocal has_turn
+        await turns.acquire()
+        has_turn = True
+
+    try:
+        await unless_overtaken(wait(), overtaken)
+        yield
+    finally:
+        if has_turn:
+            turns.release()
 
 
 def _exit_code(container: Container | None) -> int | None:

@@ -36,7 +36,7 @@ class Book:
     def change(self, before: Life, after: Life, *, forced: bool | None) -> None:
         """The life has changed."""
         if after.observed is not before.observed:
-            self.since = self._node.clock.utc()
+            self.since = self._node.clock.utc() if before.observed is not ServerState.UNKNOWN else self._seen_since()
         has_crashed = after.ended != before.ended and after.observed is ServerState.CRASHED
         is_unreported = has_crashed or self.memory.is_unreported
         self._write(self._remembered(after, is_unreported=is_unreported), *self._news_of(before, after, forced=forced))
@@ -123,6 +123,12 @@ class Book:
                 "boot_id": self._node.boot_id if self._game.is_running else memory.boot_id,
             }
         )
+
+    def _seen_since(self) -> datetime:
+        """Since when a server is what it was found to be, by Docker's word."""
+        container = self._game.container
+        found = (container.started_at or container.finished_at) if container else None
+        return found or self._node.clock.utc()
 
     def _run(self, life: Life) -> Run | None:
         if not self._game.is_running:

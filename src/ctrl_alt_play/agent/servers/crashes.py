@@ -8,6 +8,8 @@ from ctrl_alt_play.agent.servers.changes import GoodRun, changes_between
 from ctrl_alt_play.protocol.part2 import ServerCrashed
 from ctrl_alt_play.protocol.specification import CrashPolicy
 
+SHORTEST_RETRY_S = 1.0
+"""For ever is not to be as fast as Docker can."""
 MOST_LINES = 50
 MOST_LINE_BYTES = 8 * 1024
 """Of all lines together, in UTF-8."""
@@ -21,7 +23,7 @@ def next_start(policy: CrashPolicy, crashed_at: Sequence[float], now: float) -> 
     count = max(1, sum(now - at < policy.window for at in crashed_at))
     if count <= policy.limit:
         return policy.backoff[min(count, len(policy.backoff)) - 1]
-    return max(policy.backoff) if policy.then == "retry" else None
+    return max(SHORTEST_RETRY_S, *policy.backoff) if policy.then == "retry" else None
 
 
 def report(

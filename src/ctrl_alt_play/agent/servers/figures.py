@@ -13,6 +13,8 @@ from ctrl_alt_play.protocol.specification import MIB, Limits
 
 SHORTEST_SPAN_S = 0.25
 """CPU over a shorter time says more about the scheduler than about the game."""
+FRESH_S = 1.0
+"""Asked again within this time, what was measured is told again."""
 DISK_AGE_S = 60.0
 SAMPLE_TIMEOUT_S = 0.5
 DISK_TIMEOUT_S = 0.2
@@ -37,6 +39,7 @@ class Meter:
         self._clock = clock
         self._before: Sample | None = None
         self._last: Figures | None = None
+        self._last_at = float("-inf")
         self._disk_bytes: int | None = None
         self._disk_at = float("-inf")
         self._looking: asyncio.Task[None] | None = None
@@ -52,6 +55,8 @@ class Meter:
 
     async def measure(self, started_at_s: float | None) -> Figures | None:
         """A fresh reading, or the last one when the engine is too slow to answer; None while nothing runs."""
+        if self._last is not None and self._clock.monotonic() - self._last_at < FRESH_S:
+            return self._last
         disk = asyncio.create_task(self._measure_disk(), name=f"disk {self._server_id}")
         try:
             async with asyncio.timeout(SAMPLE_TIMEOUT_S):
@@ -74,7 +79,7 @@ class Meter:
             self._before = sample
         else:
             cpu = self._last.cpu_percent if self._last else None
-        self._last = Figures(sample, cpu, self._disk_bytes)
+        self._last, self._last_at = Figures(sample, cpu, self._disk_bytes), self._clock.monotonic()
         return self._last
 
     async def _measure_disk(self) -> None:

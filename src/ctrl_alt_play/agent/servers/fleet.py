@@ -1,6 +1,7 @@
 """All servers of this node: the door that requests come in by, and the watch on the engine."""
 
 import asyncio
+import itertools
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +17,7 @@ from ctrl_alt_play.agent.servers import readiness, telling
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.servers.server import Server
 from ctrl_alt_play.logs import nothing_carried
-from ctrl_alt_play.protocol.contents import Action, AdoptPayload, LinePayload
+from ctrl_alt_play.protocol.contents import Action, AdoptPayload, LinePayload, ServerState
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.part2 import Orphan, StateSnapshot
 from ctrl_alt_play.protocol.specification import Desired, Model, Specification
@@ -26,6 +27,9 @@ LINE_TIMEOUT_S = 0.8
 INTERRUPTED = "It was cut off in the middle; whether the game got the line is not known."
 NO_CONSOLE = "The server is not running, so it has no console to write to."
 LOOKS_AT_ONCE = 16
+PULSE_EVERY_S = 10.0
+LIST_EVERY = 6
+"""Every so many pulses the engine's containers are compared with what was seen."""
 LEAVE_TIMEOUT_S = 0.5
 SERVERS_A_SNAPSHOT = 500
 MOST_ORPHANS_TOLD = 200
@@ -245,23 +249,59 @@ class Fleet:
     async def _watch(self) -> None:
         """Follows the engine for ever. After each break: subscribe first, then look at everything, so that nothing falls between."""
         while True:
+            following = asyncio.create_task(self._follow(), name="engine changes")
+            feeling = asyncio.create_task(self._feel_pulse(), name="engine pulse")
             try:
-                async with aclosing(self._node.engine.changes()) as changes:  # type: ignore[type-var]  # it is a generator
-                    async for change in changes:
-                        if change.what == "subscribed":
-                            await self._reconcile()
-                            await self._resume()
-                            self._ready.set()
-                        elif server := self.servers.get(change.server_id):
-                            await self._look(server)
+                await asyncio.wait({following, feeling}, return_when=asyncio.FIRST_COMPLETED)
+                for ended in (following, feeling):
+                    if ended.done():
+                        await ended
             except Fault as fault:
                 if self.is_engine_up or not self._ready.is_set():
                     log.warning("engine_lost", reason=fault.message, details=fault.details)
-                self._lose_engine()
             except Exception:
                 log.exception("engine_watch_broke")
-                self._lose_engine()
+            finally:
+                for task in (following, feeling):
+                    task.cancel()
+                await asyncio.gather(following, feeling, return_exceptions=True)
+            self._lose_engine()
             await asyncio.sleep(ENGINE_RETRY_S)
+
+    async def _follow(self) -> None:
+        async with aclosing(self._node.engine.changes()) as changes:  # type: ignore[type-var]  # it is a generator
+            async for change in changes:
+                if change.what == "subscribed":
+                    await self._reconcile()
+                    await self._resume()
+                    self._ready.set()
+                elif server := self.servers.get(change.server_id):
+                    await self._look(server)
+
+    async def _feel_pulse(self) -> None:
+        """An engine that hangs ends no stream, and one that is overloaded may lose a change: it is asked, and listed, from time to time.
+
+        Raises:
+            Fault: it does not answer.
+        """
+        beats = itertools.count(1)
+        while True:
+            await asyncio.sleep(PULSE_EVERY_S)
+            await self._node.engine.info()
+            for server in list(self.servers.values()):
+                server.steps.repeat()
+            if next(beats) % LIST_EVERY == 0:
+                await self._compare()
+
+    async def _compare(self) -> None:
+        """Looks again at what the engine's listing tells otherwise than it was seen last."""
+        found = {container.server_id: container for container in await self._node.engine.list()}
+        for server in list(self.servers.values()):
+            seen, is_now = server.container, found.get(server.id)
+            is_other = (seen and (seen.id, seen.state)) != (is_now and (is_now.id, is_now.state))
+            if is_other or server.state is ServerState.UNKNOWN:
+                await self._look(server)
+        self._know_orphans(found)
 
     def _lose_engine(self) -> None:
         self.is_engine_up = False
@@ -310,9 +350,18 @@ class Fleet:
         try:
             await server.adopt()
         except Fault as fault:
-            if fault.code is ErrorCode.DOCKER_UNAVAILABLE:
+            if fault.code is ErrorCode.DOCKER_UNAVAILABLE and not await self._answers():
                 raise
+            server.lose_sight()
             log.warning("look_failed", server_id=server.id, reason=fault.message)
+
+    async def _answers(self) -> bool:
+        """Whether the engine answers at all, where it does not for one container."""
+        try:
+            await self._node.engine.info()
+        except Fault:
+            return False
+        return True
 
     async def _resume(self) -> None:
         """Gives every server back, once, what was accepted before the agent ended."""

@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 
+from pydantic import ValidationError
+
 from ctrl_alt_play.agent.records import Memory, News
 from ctrl_alt_play.agent.servers import crashes
 from ctrl_alt_play.agent.servers.causes import Evidence
@@ -69,19 +71,24 @@ class History:
             started_at=at_seconds(memory.run.started_at) if memory.run and not fault else None,
             crashes=max(1, len(life.crashed_at)),
             restart_at=None if life.restart_at is None else at_seconds(life.restart_at),
-            good=None if memory.good_run is None else GoodRun.model_validate_json(memory.good_run),
-            now=self._run(memory.written),
+            good=_good_run(memory),
+            now=self._run(memory.written, was_made=fault is None),
         )
         return News(CRASHED, self._game.id, told, self._node.clock.utc())
 
     def _went_well(self) -> None:
         self._timer = None
-        self._on_good_run(self._run(()))
+        self._on_good_run(self._run((), was_made=True))
 
-    def _run(self, written: tuple[str, ...]) -> GoodRun:
-        container = self._game.container
+    def _run(self, written: tuple[str, ...], *, was_made: bool) -> GoodRun:
+        """What a run was made of; or, where the container of today could not be made, what it was to be made of. A change that came while the
+        game ran has no part in it, but for the stop rule.
+        """
+        container, specification = self._game.container, self._game.record.specification
+        if was_made and container is not None and container.specification is not None:
+            specification = container.specification.model_copy(update={"stop": specification.stop})
         return GoodRun(
-            specification=self._game.record.specification,
+            specification=specification,
             image_id=container.image_id if container else "",
             at=self._game.started_at_s,
             files=written,
@@ -102,3 +109,11 @@ class History:
             return shutil.disk_usage(self._game.folder).free
         except OSError:
             return None
+
+
+def _good_run(memory: Memory) -> GoodRun | None:
+    """What an agent of another version wrote, and this one cannot read, counts as not known."""
+    try:
+        return None if memory.good_run is None else GoodRun.model_validate_json(memory.good_run)
+    except ValidationError:
+        return None

@@ -33,10 +33,13 @@ class Inbox:
         self._dropped: list[tuple[OperationRecord, Fault | None]] = []
 
     @property
-    def actions(self) -> list[Action]:
+    def accepted(self) -> list[OperationRecord]:
         """What is under way and what waits, in order."""
-        current = [self.current] if self.current else []
-        return [operation.action for operation in (*current, *self._waiting)]
+        return [*([self.current] if self.current else []), *self._waiting]
+
+    @property
+    def actions(self) -> list[Action]:
+        return [operation.action for operation in self.accepted]
 
     @property
     def is_empty(self) -> bool:

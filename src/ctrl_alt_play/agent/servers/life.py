@@ -213,7 +213,8 @@ def _check_state(action: Action, life: Life, waiting: list[Action]) -> None:
     state = life.observed
     will_be = LEADS_TO[waiting[-1]] if waiting else state
     is_up = state in UP or any(LEADS_TO[each] is ServerState.RUNNING for each in waiting)
-    is_about_to_run = life.restart_at is not None and life.is_wanted and not waiting
+    is_being_started = life.is_own and life.doing is Action.START_SERVER
+    is_about_to_run = (life.is_wanted and life.restart_at is not None and not waiting) or is_being_started
     match action:
         case Action.START_SERVER if will_be in {ServerState.RUNNING, ServerState.STARTING}:
             raise Fault(

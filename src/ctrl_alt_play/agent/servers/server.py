@@ -12,23 +12,24 @@ from datetime import datetime
 import structlog
 
 from ctrl_alt_play.agent.engine.base import Container
-from ctrl_alt_play.agent.records import Entry, OperationRecord, ServerRecord
+from ctrl_alt_play.agent.records import OperationRecord, ServerRecord
 from ctrl_alt_play.agent.servers import telling
 from ctrl_alt_play.agent.servers.actions import Actions
 from ctrl_alt_play.agent.servers.book import Book
 from ctrl_alt_play.agent.servers.game import Game
 from ctrl_alt_play.agent.servers.history import History
-from ctrl_alt_play.agent.servers.inbox import Inbox
+from ctrl_alt_play.agent.servers.inbox import KILLED, Inbox
 from ctrl_alt_play.agent.servers.life import DOWN, LEADS_TO, Duty, Life, check, remembered
 from ctrl_alt_play.agent.servers.lookout import Lookout
 from ctrl_alt_play.agent.servers.node import Node
+from ctrl_alt_play.agent.servers.steps import Steps
 from ctrl_alt_play.agent.servers.turns import Overtaken, Turns, unless_overtaken
 from ctrl_alt_play.agent.servers.watch import Watch
 from ctrl_alt_play.agent.tables import DESIRES
 from ctrl_alt_play.logs import carrying
 from ctrl_alt_play.protocol.contents import Action, ServerState
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.part2 import OperationProgress, ServerSnapshot, UnderWay
+from ctrl_alt_play.protocol.part2 import ServerSnapshot, UnderWay
 from ctrl_alt_play.protocol.specification import Desired
 
 RETRY_S = 1.0
@@ -61,7 +62,7 @@ class Server:
         self.book = Book(self.game, self.inbox, node)
         self._actions = Actions(self, node)
         self._history = History(self.game, node, self.book.keep_good_run)
-        self._phase: str | None = None
+        self.steps = Steps(self.id, self.inbox, node)
         self._is_lost = False
         self._lookout = Lookout(node)
         self._wanted = self.life.desired
@@ -107,6 +108,8 @@ class Server:
             self._wanted = self.life.desired
         self.apply(self.life.accept(operation.action))
         self.inbox.put(operation)
+        if self.life.is_own and self.life.doing is Action.START_SERVER and self.inbox.has_other_plans:
+            self.inbox.overtake(KILLED)  # what a person wants goes before what the node does by itself
 
     def resume(self, operation: OperationRecord) -> None:
         """Takes back what was accepted before the agent ended."""
@@ -115,16 +118,23 @@ class Server:
     async def run(self) -> None:
         """Performs what is accepted, one after the other, and what the node owes the server by itself, until it is deleted."""
         while not self.is_gone:
-            await self._tell_dropped()
-            if self.book.memory.is_unreported and self._lookout.in_sight.is_set():
-                await self._report()
-            elif not self.inbox.is_empty:
-                await self._perform(self.inbox.take())
-            elif self._is_lost:
-                await self._by_itself("end", self._actions.end_lost())
-            else:
-                await self._do_duty()
+            try:
+                await self._do_next()
+            except Exception:  # whatever is wrong with one server must not end the others
+                log.exception("server_broke", server_id=self.id)
+                await asyncio.sleep(RETRY_S)
         await self._tell_dropped()
+
+    async def _do_next(self) -> None:
+        await self._tell_dropped()
+        if self.book.memory.is_unreported and self._lookout.in_sight.is_set():
+            await self._report()
+        elif not self.inbox.is_empty:
+            await self._perform(self.inbox.take())
+        elif self._is_lost:
+            await self._by_itself("end", self._actions.end_lost())
+        else:
+            await self._do_duty()
 
     async def drop_waiting(self) -> None:
         """Ends all that waits, for nothing will be done any more."""
@@ -160,7 +170,7 @@ class Server:
         current = self.inbox.current
         under_way = None
         if current is not None:
-            under_way = UnderWay(command_id=current.id, action=current.action, phase=self._phase)
+            under_way = UnderWay(command_id=current.id, action=current.action, phase=self.steps.phase)
         revision = self.record.specification.revision
         return telling.snapshot(self.id, revision, self.life, self.container, self.book.since, under_way)
 
@@ -213,21 +223,6 @@ class Server:
             watch.go_on(is_ready=False)
             self._decided(None)
 
-    def progress(self, phase: str, percent: float | None = None) -> None:
-        """What is under way has come so far."""
-        self._phase = phase
-        current = self.inbox.current
-        if current is not None and current.id is not None:
-            told = OperationProgress(command_id=current.id, server_id=self.id, phase=phase, percent=percent)
-            self._node.teller.progress(told)
-
-    async def note(self, **phase: float) -> None:
-        """Notes how far the action under way has come, for the case that the agent ends in the middle of it."""
-        current = self.inbox.current
-        if current is not None:
-            current.phase.update(phase)
-            await self._node.journal.written(Entry(phase=(current.position, dict(current.phase))))
-
     async def vanish(self) -> None:
         """The server is no more; the end of the action that brought it about says so."""
         self.inbox.close()
@@ -269,7 +264,7 @@ class Server:
             log.exception("node_broke", server_id=self.id, what=what)
             pause_s = RETRY_S
         self._is_lost = False
-        self._phase = None
+        self.steps.phase = None
         self.settle()
         self.apply(self.life.end(desired=self.life.desired, now=self.now()))
         self.settle()
@@ -323,7 +318,7 @@ class Server:
             await self._actions.undo_creation()
         if fault is not None and not (fault is self.inbox.reason and operation.action is Action.STOP_SERVER):
             self._tell_failure(operation, fault)
-        self._phase = None
+        self.steps.phase = None
         if not self.is_gone:
             self.settle()
             self.apply(self.life.end(desired=self._desired_after(operation, fault), now=self.now()))

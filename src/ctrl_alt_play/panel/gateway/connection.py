@@ -80,7 +80,7 @@ class Connection:
     through.
     """
 
-    def __init__(self, admission: Admission, socket: Socket, sink: Sink, clock: Clock, tick_s: float) -> None:
+    def __init__(self, admission: Admission, socket: Socket, sink: Sink, clock: Clock) -> None:
         self.admission = admission
         self.node_id = admission.node_id
         self.session = PanelSession(self.node_id, clock)
@@ -89,7 +89,6 @@ class Connection:
         self.finished = asyncio.Event()
         self._socket = socket
         self._sink = sink
-        self._tick_s = tick_s
         self._admitted = asyncio.Event()
         self._inbox: asyncio.Queue[Fact] = asyncio.Queue(INBOX_FACTS)
         self._outbox: asyncio.Queue[_Outgoing] = asyncio.Queue(OUTBOX_FRAMES)
@@ -103,7 +102,7 @@ class Connection:
 
     async def run(self) -> None:
         """Serves the connection to its end. `finished` is for the gateway to set, once the end is known everywhere."""
-        tasks = (self._read, self._keep, self._write, self._watch, self._close, self._open)
+        tasks = (self._read, self._keep, self._write, self._close, self._open)
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -120,6 +119,15 @@ class Connection:
         """Asks for the connection to be closed; the first reason counts."""
         if not self._closing.done():
             self._closing.set_result((code, reason))
+
+    def look(self) -> float | None:
+        """Gives up what has no time left: questions, and a node that is silent. Seconds until the next question's time is up."""
+        for question in self.session.overdue():
+            self._fail(question, Fault(ErrorCode.TIMEOUT, f"Node {self.node_id} did not answer in time."))
+        if self.session.is_silent and not self._closing.done():
+            log.warning("agent_silent", node_id=self.node_id, silent_s=round(self.session.silent_s))
+            self.close(GOING_AWAY, "nothing heard for too long")
+        return self.session.next_deadline_s()
 
     async def command(
         self, command_id: str, action: Action, server_id: str, payload: Model | None, timeout_s: float
@@ -324,15 +332,6 @@ class Connection:
                 return
             if outgoing.written is not None and not outgoing.written.done():
                 outgoing.written.set_result(None)
-
-    async def _watch(self) -> None:
-        while not self.session.is_silent:
-            next_s = self.session.next_deadline_s()
-            await asyncio.sleep(self._tick_s if next_s is None else min(self._tick_s, max(next_s, 0.01)))
-            for question in self.session.overdue():
-                self._fail(question, Fault(ErrorCode.TIMEOUT, f"Node {self.node_id} did not answer in time."))
-        log.warning("agent_silent", node_id=self.node_id, silent_s=round(self.session.silent_s))
-        self.close(GOING_AWAY, "nothing heard for too long")
 
     async def _close(self) -> None:
         code, reason = await self._closing

@@ -15,6 +15,7 @@ from ctrl_alt_play.panel.gateway.connection import (
     Connection,
     Socket,
 )
+from ctrl_alt_play.panel.gateway.watch import Watch
 from ctrl_alt_play.protocol.contents import Action
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import OLDEST_VERSION, REPLACED, Response
@@ -30,7 +31,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class LocalGateway:
     def __init__(self, clock: Clock, tick_s: float = 1.0) -> None:
         self._clock = clock
-        self._tick_s = tick_s
+        self._watch = Watch(tick_s)
         self._sink: Sink | None = None
         self._connections: dict[str, Connection] = {}
         self.is_closing = False
@@ -42,14 +43,15 @@ class LocalGateway:
     async def serve(self, admission: Admission, socket: Socket) -> None:
         """Serves an agent until its connection ends. It replaces an older connection of the same node, once all that said is taken in."""
         node_id = admission.node_id
-        connection = Connection(admission, socket, self._require_sink(), self._clock, self._tick_s)
+        connection = Connection(admission, socket, self._require_sink(), self._clock)
         older = self._connections.get(node_id)
         self._connections[node_id] = connection
         try:
             if older is not None:
                 older.close(REPLACED, "this node has connected again")
                 await older.finished.wait()
-            await connection.run()
+            with self._watch.over(connection):
+                await connection.run()
         finally:
             await self._end(connection)
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 from sqlalchemy import CursorResult, Table, Update, bindparam, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ctrl_alt_play.panel.intake.observation import of_report
 from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState, Server
@@ -31,18 +31,20 @@ _OF_OPERATION = update(_OPERATIONS).where(
 )
 
 
-async def keep(session: AsyncSession, operation: Operation, response: Response, now: datetime) -> dict[str, Any] | None:
+async def keep(
+    connection: AsyncConnection, operation: Operation, response: Response, now: datetime
+) -> dict[str, Any] | None:
     """What the operation is now; None where it is not as it was placed any more, and is to be looked at."""
     kind = OperationKind(operation.kind)
     of_server = _of_server(kind, operation.server_id, response, now)
-    if of_server and not await _write(session, _OF_SERVER, operation.server_id, of_server):
+    if of_server and not await _write(connection, _OF_SERVER, operation.server_id, of_server):
         return None
     known: dict[str, Any] = {"started_at": now, "message": kept_text(response.message)}
     if kind is OperationKind.STATUS:
         known |= {"state": OperationState.SUCCEEDED, "finished_at": now, "result": response.data}
     else:
         known |= {"state": OperationState.RUNNING}
-    is_kept = await _write(session, _OF_OPERATION, operation.id, known)
+    is_kept = await _write(connection, _OF_OPERATION, operation.id, known)
     return known if is_kept else None
 
 
@@ -59,6 +61,6 @@ def _of_server(kind: OperationKind, server_id: str, response: Response, now: dat
     return {} if figures is None else {"figures": as_stored(figures), "measured_at": now}
 
 
-async def _write(session: AsyncSession, statement: Update, id_: str, values: dict[str, Any]) -> bool:
-    result = cast("CursorResult[Any]", await session.execute(statement, {"its_id": id_, **values}))
+async def _write(connection: AsyncConnection, statement: Update, id_: str, values: dict[str, Any]) -> bool:
+    result: CursorResult[Any] = await connection.execute(statement, {"its_id": id_, **values})
     return result.rowcount == 1

@@ -11,6 +11,7 @@ from ctrl_alt_play.panel.models import Server
 from ctrl_alt_play.panel.servers.figures import as_stored
 from ctrl_alt_play.protocol.contents import Outcome, ServerState, StatusChanged, StatusReport
 from ctrl_alt_play.protocol.part2 import ServerCrashed, ServerSnapshot
+from ctrl_alt_play.protocol.specification import Desired
 
 _FRESH = (ServerState.CREATED, ServerState.STARTING, ServerState.RUNNING)
 """What became of it before does not matter any more."""
@@ -36,7 +37,7 @@ def take_change(server: Server, change: StatusChanged, at: datetime | None, now:
     if state is not None:
         _become(server, state, past(at, now))
         server.ready = change.ready if state is ServerState.RUNNING else None
-        if change.restart_at is not None or state is not ServerState.CRASHED:
+        if change.restart_at is not None or state is not ServerState.CRASHED or change.desired is Desired.OFF:
             server.restart_at = _moment(change.restart_at)
     server.exit_code = server.exit_code if seen.exit_code is None else seen.exit_code
     if seen.error is not None:

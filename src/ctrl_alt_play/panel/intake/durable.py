@@ -1,10 +1,10 @@
 """Durable events, each kept and applied exactly once: its number is claimed in the transaction that applies it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from pydantic_core import to_json
-from sqlalchemy import CursorResult, insert, select, update
+from sqlalchemy import CursorResult, Table, bindparam, insert, select, update
 
 from ctrl_alt_play.panel.gateway.base import OutOfStep
 from ctrl_alt_play.panel.intake import axes, completions
@@ -18,6 +18,14 @@ LARGEST_SEQ = 2**63 - 1
 LARGEST_DATA_BYTES = 64 * 1024
 LONGEST_NAME = 64
 MOST_MISSING = 2**31 - 1
+
+_NODES, _EVENTS = cast("Table", Node.__table__), cast("Table", Event.__table__)  # as mapped, they are tables
+_ADVANCE = update(_NODES).where(
+    _NODES.c.id == bindparam("its_id"),
+    _NODES.c.spool_id == bindparam("its_spool"),
+    _NODES.c.acked_seq == bindparam("before"),
+)
+_INSERT = insert(_EVENTS)
 
 
 class Superseded(OutOfStep):
@@ -61,9 +69,13 @@ def _after(seq: int, events: Sequence[Told]) -> list[Told]:
 async def _advance(taking: Taking, seq: int) -> bool:
     presence = taking.presence
     result: CursorResult[Any] = await taking.session.execute(  # type: ignore[assignment]  # an UPDATE has a row count
-        update(Node)
-        .where(Node.id == presence.node_id, Node.spool_id == presence.spool_id, Node.acked_seq == presence.acked_seq)
-        .values(acked_seq=seq)
+        _ADVANCE,
+        {
+            "its_id": presence.node_id,
+            "its_spool": presence.spool_id,
+            "before": presence.acked_seq,
+            "acked_seq": seq,
+        },
     )
     return result.rowcount == 1
 
@@ -81,7 +93,7 @@ async def _look_again(taking: Taking) -> None:
 async def keep(taking: Taking, events: Sequence[Told]) -> None:
     """Writes them down, whatever they are about; another node's server is not named, so that its history has no part in it."""
     if events:
-        await taking.session.execute(insert(Event), [_row(taking, event) for event in events])
+        await taking.session.execute(_INSERT, [_row(taking, event) for event in events])
 
 
 def _row(taking: Taking, event: Told) -> dict[str, Any]:

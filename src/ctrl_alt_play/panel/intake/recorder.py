@@ -12,6 +12,7 @@ from ctrl_alt_play.panel.gateway.base import Arrival, Fact, Gateway, OutOfStep, 
 from ctrl_alt_play.panel.intake import acceptance, axes, durable, part1, responses, truth, welcome
 from ctrl_alt_play.panel.intake.catching_up import CatchingUp
 from ctrl_alt_play.panel.intake.presence import Presence
+from ctrl_alt_play.panel.intake.seen import Seen
 from ctrl_alt_play.panel.intake.taking import Taking
 from ctrl_alt_play.panel.models import OperationKind
 from ctrl_alt_play.panel.nodes import service as nodes
@@ -47,6 +48,7 @@ class Recorder:
         watched: Watched,
         turns: Turns,
         progress: Progress,
+        seen: Seen,
         consoles: Consoles,
         clock: Clock,
     ) -> None:
@@ -56,6 +58,7 @@ class Recorder:
         self._watched = watched
         self._turns = turns
         self._progress = progress
+        self._seen = seen
         self._consoles = consoles
         self._clock = clock
         self._presences: dict[str, Presence] = {}
@@ -123,7 +126,8 @@ class Recorder:
                 self._progress.tell(node_id, told, self._clock.utc())
                 return True
             case Told(content=Heartbeat()):
-                return not self._is_due(presence)
+                self._note(presence)
+                return True
             case Told(content=StatusChanged() | ServerStatus(), seq=None):
                 return presence.speaks_part_2
             case Told(seq=int(seq)):
@@ -145,8 +149,8 @@ class Recorder:
         if operation is None or operation.node_id != presence.node_id or operation.kind == OperationKind.ADOPT:
             return False
         try:
-            async with self._database.writing() as session:
-                known = await acceptance.keep(session, operation, response, self._clock.utc())
+            async with self._database.writing_rows() as connection:
+                known = await acceptance.keep(connection, operation, response, self._clock.utc())
         except Exception as error:  # noqa: BLE001 - done again with care
             log.debug("answer_not_taken_in", node_id=presence.node_id, error=repr(error))
             return False
@@ -157,13 +161,11 @@ class Recorder:
         self._watched.tell(operation)
         return True
 
-    def _is_due(self, presence: Presence) -> bool:
-        """Whether a heartbeat is worth a write: with thousands of nodes they would be most of what the database does."""
+    def _note(self, presence: Presence) -> None:
         now = self._clock.monotonic()
-        if now - presence.seen_at < SEEN_EVERY_S:
-            return False
-        presence.seen_at = now
-        return True
+        if now - presence.seen_at >= SEEN_EVERY_S:
+            presence.seen_at = now
+            self._seen.note(presence.node_id, self._clock.utc())
 
     async def _begin(self, taking: Taking, facts: Sequence[Fact]) -> list[Fact]:
         """The facts that are to be applied: durable events among them are written down, and those that came before are left out."""
@@ -218,8 +220,6 @@ class Recorder:
     async def _apply_news(self, taking: Taking, told: Told) -> None:
         presence, session = taking.presence, taking.session
         match told.content:
-            case Heartbeat():
-                await nodes.mark_seen(session, presence.node_id, taking.now)
             case SystemInfo() as info:
                 await nodes.keep_system(session, presence.node_id, info)
             case _ if not presence.speaks_part_2:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.gateway.base import Fact
@@ -15,6 +15,14 @@ from ctrl_alt_play.protocol.contents import StatusChanged, StatusReport
 from ctrl_alt_play.protocol.messages import Response
 from ctrl_alt_play.protocol.panel_session import Answered, Told
 from ctrl_alt_play.protocol.part2 import CommandCompleted, ServerCrashed, StateSnapshot
+
+_OPERATIONS = (
+    select(Operation, Server)
+    .outerjoin(Server, Server.id == Operation.server_id)
+    .where(Operation.id.in_(bindparam("ids", expanding=True)))
+    .with_for_update(of=Operation)
+)
+_SERVERS = select(Server).where(Server.id.in_(bindparam("ids", expanding=True)))
 
 
 @dataclass(slots=True)
@@ -40,17 +48,11 @@ class Taking:
         if missing := set(_nameable(server_id for fact in facts for server_id in _servers_of(fact))) - set(
             self._servers
         ):
-            found = await self.session.scalars(select(Server).where(Server.id.in_(missing)))
+            found = await self.session.scalars(_SERVERS, {"ids": list(missing)})
             self._servers.update((server.id, server) for server in found)
 
     async def _load_operations(self, ids: set[str]) -> None:
-        query = (
-            select(Operation, Server)
-            .outerjoin(Server, Server.id == Operation.server_id)
-            .where(Operation.id.in_(ids))
-            .with_for_update(of=Operation)
-        )
-        for operation, server in await self.session.execute(query):
+        for operation, server in await self.session.execute(_OPERATIONS, {"ids": list(ids)}):
             self._operations[operation.id] = operation
             if server is not None:
                 self._servers[server.id] = server

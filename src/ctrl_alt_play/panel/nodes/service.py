@@ -1,11 +1,11 @@
 """The rules of nodes: each has a secret of its own, is there while its agent is connected, and goes only when it holds no server."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Table, bindparam, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.db import Database
@@ -18,6 +18,9 @@ from ctrl_alt_play.panel.security import hash_secret, make_secret
 from ctrl_alt_play.protocol.contents import SystemInfo
 from ctrl_alt_play.protocol.messages import VERSION
 from ctrl_alt_play.protocol.part2 import Orphan
+
+_TABLE = cast("Table", Node.__table__)  # as mapped, it is one
+_SEEN = update(_TABLE).where(_TABLE.c.id == bindparam("its_id"), _TABLE.c.last_seen_at < bindparam("at"))
 
 
 class Nodes:
@@ -158,8 +161,9 @@ async def mark_all_away(session: AsyncSession, now: datetime) -> None:
     await session.execute(update(Node).where(Node.online).values(online=False, since=now))
 
 
-async def mark_seen(session: AsyncSession, node_id: str, now: datetime) -> None:
-    await session.execute(update(Node).where(Node.id == node_id).values(last_seen_at=now))
+async def mark_seen(connection: AsyncConnection, times: Iterable[tuple[str, datetime]]) -> None:
+    """Nodes with when they were last heard of. One that has gone since is known better."""
+    await connection.execute(_SEEN, [{"its_id": node_id, "last_seen_at": at, "at": at} for node_id, at in times])
 
 
 async def keep_system(session: AsyncSession, node_id: str, info: SystemInfo) -> None:

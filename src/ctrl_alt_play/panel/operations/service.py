@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Select, Table, delete, insert, or_, select, update
+from sqlalchemy import CursorResult, Delete, Select, Table, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.errors import NotFound
@@ -19,6 +19,7 @@ from ctrl_alt_play.protocol.specification import Specification
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LONGEST_MESSAGE = 2000
 KEPT = timedelta(days=30)
+MOST_FORGOTTEN = 1000
 
 _TABLE = cast("Table", Operation.__table__)  # as mapped, it is one
 _INSERT = insert(_TABLE)
@@ -233,14 +234,24 @@ async def fail_overdue(session: AsyncSession, ids: Iterable[str], now: datetime)
     return failed
 
 
-async def forget_old(session: AsyncSession, now: datetime) -> None:
-    """Removes what ended long ago. The creation of a server that is still there stays: it tells whether it ever came to be."""
+async def forget_old(session: AsyncSession, now: datetime) -> int:
+    """Removes what ended long ago, `MOST_FORGOTTEN` at most; how many it were. The creation of a server that is still there stays: it tells
+    whether it ever came to be.
+    """
     is_wanted = (Operation.kind == OperationKind.CREATE) & Operation.server_id.in_(select(Server.id))
-    await session.execute(delete(Operation).where(Operation.finished_at < now - KEPT, ~is_wanted))
+    old = select(Operation.id).where(Operation.finished_at < now - KEPT, ~is_wanted).limit(MOST_FORGOTTEN)
+    return await _delete(session, delete(_TABLE).where(_TABLE.c.id.in_(old)))
 
 
-async def forget_old_events(session: AsyncSession, now: datetime) -> None:
-    await session.execute(delete(Event).where(Event.received_at < now - KEPT))
+async def forget_old_events(session: AsyncSession, now: datetime) -> int:
+    """As `forget_old`."""
+    events = cast("Table", Event.__table__)
+    old = select(Event.id).where(Event.received_at < now - KEPT).limit(MOST_FORGOTTEN)
+    return await _delete(session, delete(events).where(events.c.id.in_(old)))
+
+
+async def _delete(session: AsyncSession, statement: Delete) -> int:
+    return cast("CursorResult[Any]", await session.execute(statement)).rowcount
 
 
 async def take_over(session: AsyncSession, now: datetime) -> None:

@@ -33,10 +33,13 @@ async def sweep_for_ever(database: Database, progress: Progress, clock: Clock, e
 
 
 async def _forget(database: Database, clock: Clock) -> None:
-    async with database.writing() as session:
-        await service.forget_old(session, clock.utc())
-    async with database.writing() as session:
-        await service.forget_old_events(session, clock.utc())
+    """In pieces, between which others have their turn."""
+    for forget in (service.forget_old, service.forget_old_events):
+        forgotten = service.MOST_FORGOTTEN
+        while forgotten >= service.MOST_FORGOTTEN:
+            async with database.writing() as session:
+                forgotten = await forget(session, clock.utc())
+            await asyncio.sleep(0)
 
 
 async def _sweep(database: Database, progress: Progress, clock: Clock) -> None:

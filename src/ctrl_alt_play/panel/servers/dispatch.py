@@ -1,6 +1,7 @@
 """Operations on their way to their nodes: sent at once when they are ordered, and again when a node is back that did not answer."""
 
 import asyncio
+import logging
 from datetime import datetime
 
 import structlog
@@ -41,6 +42,8 @@ ACTIONS = {
     OperationKind.UPDATE: Action.UPDATE_SERVER,
     OperationKind.ADOPT: Action.ADOPT_SERVER,
 }
+_SMALL_TALK = (OperationKind.COMMAND, OperationKind.STATUS)
+"""Change nothing that a log is read for, and come by the hundred."""
 CATCHING_UP = "The node has just come back, and has not taken yet what it was told before."
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -101,7 +104,7 @@ class Dispatch:
             return await operations.get(session, operation_id)
 
     async def _send(self, operation: Operation, kind: OperationKind, payload: Model) -> Operation:
-        log.info("operation_sent", kind=kind)
+        log.log(logging.DEBUG if kind in _SMALL_TALK else logging.INFO, "operation_sent", kind=kind)
         try:
             await self._gateway.command(
                 operation.node_id, ACTIONS[kind], operation.server_id, payload, operation.id, COMMAND_TIMEOUT_S

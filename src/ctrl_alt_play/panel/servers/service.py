@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.accounts import service as accounts
@@ -20,6 +20,9 @@ from ctrl_alt_play.protocol.specification import Desired, Hold, Port, Specificat
 
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - what a port on all addresses is called
 
+_BY_ID = select(Server).where(Server.id == bindparam("its_id"))
+_OWN_BY_ID = _BY_ID.where(Server.owner_id == bindparam("its_owner"))
+
 
 def visible_to(actor: Actor) -> Select[Server]:
     """Where all reading of servers begins."""
@@ -29,7 +32,8 @@ def visible_to(actor: Actor) -> Select[Server]:
 
 async def get_visible(session: AsyncSession, actor: Actor, server_id: str) -> Server:
     """Raises: NotFound, also for what is another's."""
-    server = await session.scalar(visible_to(actor).where(Server.id == server_id))
+    query = _BY_ID if actor.is_admin else _OWN_BY_ID
+    server = await session.scalar(query, {"its_id": server_id, "its_owner": actor.id})
     if server is None:
         raise NotFound("There is no such server.")
     return server

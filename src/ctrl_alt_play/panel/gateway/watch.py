@@ -1,0 +1,48 @@
+"""The passing of time for all connections, in one task: thousands of idle nodes cost no more than a walk along them."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from ctrl_alt_play.logs import nothing_carried
+from ctrl_alt_play.panel.gateway.connection import Connection
+
+SHORTEST_PAUSE_S = 0.01
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Watch:
+    def __init__(self, tick_s: float) -> None:
+        self._tick_s = tick_s
+        self._connections: set[Connection] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def over(self, connection: Connection) -> Iterator[None]:
+        """Looks at the connection every `tick_s`, or when it says that there is something to see."""
+        self._connections.add(connection)
+        if self._task is None:
+            self._task = asyncio.create_task(self._go_on(), name="watch connections", context=nothing_carried())
+        try:
+            yield
+        finally:
+            self._connections.discard(connection)
+            if not self._connections and self._task is not None:
+                self._task.cancel()
+                self._task = None
+
+    async def _go_on(self) -> None:
+        while True:
+            pauses = [self._look(connection) for connection in list(self._connections)]
+            await asyncio.sleep(max(SHORTEST_PAUSE_S, min([self._tick_s, *pauses])))
+
+    def _look(self, connection: Connection) -> float:
+        try:
+            next_s = connection.look()
+        except Exception:  # one node's trouble is not that of the others
+            log.exception("watch_failed", node_id=connection.node_id)
+            return self._tick_s
+        return self._tick_s if next_s is None else next_s

@@ -13,7 +13,7 @@ from tests.fakes.until import until
 
 from ctrl_alt_play.agent import journal, spool
 from ctrl_alt_play.agent.engine.base import ContainerState
-from ctrl_alt_play.agent.servers import files
+from ctrl_alt_play.agent.servers import files, game
 from ctrl_alt_play.agent.servers.fleet import operation_of
 from ctrl_alt_play.protocol.contents import Action, DeletePayload, LinePayload, Outcome, ServerState, StopPayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
@@ -419,6 +419,18 @@ async def test_the_console_is_taken_up_again_after_the_engines_return(home: Hous
     await until(lambda: home.server().state is ServerState.UNKNOWN)
     home.engine.come_back()
     await until(lambda: home.server().state is ServerState.RUNNING and home.server().game.console.is_open)
+    await say(home, "one", "status")
+    await until(lambda: "map: oa_dm1" in home.teller.texts("one"))
+
+
+async def test_a_console_that_docker_lets_go_of_is_taken_up_again(
+    home: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(game, "REOPEN_AFTER_S", 0.01)
+    server = await home.running()
+    home.engine._detach(home.engine.boxes["one"])
+    await until(lambda: not server.game.console.is_open)
+    await until(lambda: server.game.console.is_open)
     await say(home, "one", "status")
     await until(lambda: "map: oa_dm1" in home.teller.texts("one"))
 

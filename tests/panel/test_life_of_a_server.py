@@ -154,6 +154,20 @@ async def test_what_ended_long_ago_is_forgotten_but_for_how_a_server_came_to_be(
     assert await admin.status(server_id) == "RUNNING"
 
 
+async def test_what_is_forgotten_is_forgotten_in_pieces(
+    own_panel: PanelUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctrl_alt_play.panel.operations.service.MOST_FORGOTTEN", 2)
+    agent = await own_panel.connected(await own_panel.agent())
+    server_id = await own_panel.server(agent)
+    for action in ("start", "stop", "start"):
+        await own_panel.admin.done(f"/api/servers/{server_id}/{action}")
+    later = SystemClock().utc() + operations.KEPT + timedelta(minutes=1)
+    async with own_panel.app.state.database.writing() as session:
+        assert await operations.forget_old(session, later) == 2
+    assert len((await own_panel.admin.get(f"/api/servers/{server_id}/operations"))["items"]) == 2
+
+
 async def test_a_forced_stop_says_so(panel: PanelUnderTest, admin: Person) -> None:
     agent = await panel.connected(await panel.agent(unfinished={"stop_server"}))
     server_id = await panel.server(agent)

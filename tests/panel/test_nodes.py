@@ -1,6 +1,7 @@
 """Enrolling nodes, and their secrets."""
 
 import hashlib
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -35,6 +36,20 @@ async def test_a_disabled_node_comes_back_when_it_is_enabled(panel: PanelUnderTe
     await admin.patch(f"/api/nodes/{agent.node_id}", {"enabled": True, "name": "Renamed"})
     await panel.connected(agent)
     assert (await admin.get(f"/api/nodes/{agent.node_id}"))["name"] == "Renamed"
+
+
+async def test_when_nodes_were_heard_of_is_written_for_all_at_once_and_never_set_back(panel: PanelUnderTest) -> None:
+    nodes = [(await panel.connected(await panel.agent())).node_id for _ in range(2)]
+    state = panel.app.state
+    early, late = (state.clock.utc() + timedelta(minutes=minutes) for minutes in (1, 2))
+    for at, node_id in ((late, nodes[0]), (early, nodes[1])):
+        state.seen.note(node_id, at)
+    await state.seen.write()
+    state.seen.note(nodes[0], early)
+    await state.seen.write()
+    async with state.database.reading() as session:
+        seen = [(await session.get(Node, node_id)).last_seen_at for node_id in nodes]
+    assert seen == [late, early]
 
 
 async def test_a_node_that_holds_servers_stays(panel: PanelUnderTest, admin: Person) -> None:

@@ -1,12 +1,13 @@
 """Revisions, holds, orphans, and what is called off: what the panel wants, brought to a node that may be away."""
 
 import pytest
+from sqlalchemy import select
 from tests.fakes.part2_agent import Part2Agent
 from tests.panel.support import SPECIFICATION, PanelUnderTest, Person, until
 from tests.panel.test_part2_operations import actor, orders, state
 
 from ctrl_alt_play.panel.errors import Conflict, NodeRefused, NotFound
-from ctrl_alt_play.panel.models import Node, Operation, Server
+from ctrl_alt_play.panel.models import Event, Node, Operation, Server
 from ctrl_alt_play.panel.servers.endings import KEPT
 from ctrl_alt_play.panel.servers.schemas import ServerChange
 from ctrl_alt_play.protocol.specification import Hold
@@ -164,6 +165,53 @@ async def test_an_orphan_of_which_nothing_was_told_is_as_it_was_found(panel: Pan
     assert (server["status"], server["desired"], server["owner_id"]) == ("RUNNING", "on", admin.id)
     agent.servers["their-own"] = {"observed": "running"}
     await admin.operation(await admin.delete("/api/servers/their-own", 202))
+
+
+SECRET = "correct-horse-9317"
+
+
+async def told_and_kept(panel: PanelUnderTest, node_id: str, operation: Operation) -> str:
+    """All that the API tells of an adoption beside its server, and all that is kept of it."""
+    paths = [f"operations/{operation.id}", f"nodes/{node_id}/events", f"nodes/{node_id}"]
+    if operation.state == "succeeded":
+        paths += ["servers/their-own/operations", "servers/their-own/events", "servers/their-own/status"]
+    found = [await panel.admin.get(f"/api/{path}") for path in paths]
+    async with panel.app.state.database.reading() as session:
+        for table in (Event.__table__, Operation.__table__):
+            rows = (await session.execute(select(*table.columns).where(table.columns.node_id == node_id))).all()
+            assert rows
+            found += [tuple(row) for row in rows]
+    return repr(found)
+
+
+@pytest.mark.parametrize("error", [None, ("DOCKER_ERROR", "It is gone.")], ids=["adopted", "failed"])
+async def test_what_a_container_has_in_its_variables_is_told_by_its_server_alone(
+    panel: PanelUnderTest, admin: Person, error: tuple[str, str] | None
+) -> None:
+    specification = {"image": "example.org/other:1", "revision": 4, "environment": {"RCON_PASSWORD": SECRET}}
+    agent = await with_orphan(panel, specification=specification)
+    agent.unfinished.add("adopt_server")
+    operation = await orders(panel).adopt(actor(admin), agent.node_id, "their-own", "Found", None)
+    await agent.end(agent.commands("adopt_server")[0], error, specification=specification)
+    ended = await admin.operation({"id": operation.id})
+    assert ended["result"] == {"revision": 4}
+    operation.state = ended["state"]
+    assert SECRET not in await told_and_kept(panel, agent.node_id, operation)
+    if error is None:
+        assert (await admin.get("/api/servers/their-own"))["environment"] == {"RCON_PASSWORD": SECRET}
+        agent.servers["their-own"] = {"observed": "running"}
+        await admin.operation(await admin.delete("/api/servers/their-own", 202))
+
+
+async def test_what_a_container_has_in_its_variables_is_not_kept_of_an_end_that_nobody_waits_for(
+    panel: PanelUnderTest,
+) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    result = {"specification": {"environment": {"RCON_PASSWORD": SECRET}}}
+    await agent.end({"id": "of-nobody", "action": "adopt_server"}, **result)
+    await agent.event("command_completed", {"result": result})
+    await until(lambda: agent.acked == agent.seq)
+    assert SECRET not in repr(await panel.admin.get(f"/api/nodes/{agent.node_id}/events"))
 
 
 async def test_an_adoption_that_fails_leaves_no_server(panel: PanelUnderTest, admin: Person) -> None:

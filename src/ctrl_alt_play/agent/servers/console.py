@@ -61,10 +61,13 @@ def _pieces(line: str) -> list[str]:
 class Console:
     """The console of one server. It always reads, also when nobody cares: a game whose reader stops would block."""
 
-    def __init__(self, server_id: str, engine: Engine, on_line: OnLine) -> None:
+    def __init__(
+        self, server_id: str, engine: Engine, on_line: OnLine, on_end: Callable[[], None] = lambda: None
+    ) -> None:
         self._server_id = server_id
         self._engine = engine
         self._on_line = on_line
+        self._on_end = on_end
         self._attachment: Attachment | None = None
         self._reader: asyncio.Task[None] | None = None
 
@@ -120,6 +123,7 @@ class Console:
                     self._on_line(chunk.stream, line)
                 is_unfinished = any(lines.is_unfinished for lines in streams.values())
                 flushing = loop.call_later(PARTIAL_AFTER_S, self._flush, streams) if is_unfinished else None
+            self._on_end()
         finally:
             if flushing is not None:
                 flushing.cancel()

@@ -14,7 +14,7 @@ from ctrl_alt_play.protocol.specification import MIB, Limits
 SHORTEST_SPAN_S = 0.25
 """CPU over a shorter time says more about the scheduler than about the game."""
 FRESH_S = 1.0
-"""Asked again within this time, what was measured is told again."""
+"""Asked again within this time, what was measured is told again: Docker would think about it for a second."""
 DISK_AGE_S = 60.0
 SAMPLE_TIMEOUT_S = 0.5
 DISK_TIMEOUT_S = 0.2
@@ -56,7 +56,7 @@ class Meter:
     async def measure(self, started_at_s: float | None) -> Figures | None:
         """A fresh reading, or the last one when the engine is too slow to answer; None while nothing runs."""
         if self._last is not None and self._clock.monotonic() - self._last_at < FRESH_S:
-            return self._last
+            return replace(self._last, disk_bytes=self._disk_bytes)
         disk = asyncio.create_task(self._measure_disk(), name=f"disk {self._server_id}")
         try:
             async with asyncio.timeout(SAMPLE_TIMEOUT_S):

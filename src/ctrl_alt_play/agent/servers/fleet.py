@@ -299,7 +299,8 @@ class Fleet:
         for server in list(self.servers.values()):
             seen, is_now = server.container, found.get(server.id)
             is_other = (seen and (seen.id, seen.state)) != (is_now and (is_now.id, is_now.state))
-            if is_other or server.state is ServerState.UNKNOWN:
+            is_deaf = server.game.is_running and not server.game.console.is_open
+            if is_other or is_deaf or server.state is ServerState.UNKNOWN:
                 await self._look(server)
         self._know_orphans(found)
 

@@ -24,6 +24,7 @@ from ctrl_alt_play.protocol.specification import Specification
 KILL_TIMEOUT_S = 2.0
 KILL_TRIES = 5
 LAST_WORDS_S = 1.0
+REOPEN_AFTER_S = 0.5
 LINES_KEPT = 100
 log = structlog.get_logger(__name__)
 OnProgress = Callable[[str, float | None], None]
@@ -39,11 +40,12 @@ class Game:
         self.exited = asyncio.Event()
         self.folder = node.folder / "servers" / record.id
         self.meter = Meter(record.id, node.engine, self.folder, node.clock)
-        self.console = Console(record.id, node.engine, self._hear)
+        self.console = Console(record.id, node.engine, self._hear, self._console_ended)
         self.last_lines: deque[str] = deque(maxlen=LINES_KEPT)
         self._node = node
         self._on_line = on_line
         self._looks = self._looked = 0
+        self._reopening: asyncio.Task[None] | None = None
 
     @property
     def id(self) -> str:
@@ -216,7 +218,19 @@ class Game:
 
     async def close(self) -> None:
         """Lets go of the game, which goes on."""
+        if self._reopening is not None:
+            self._reopening.cancel()
         await self.console.close()
+
+    def _console_ended(self) -> None:
+        """The game has ended; or Docker has let go of its console, as it does when it comes back to a game that ran on without it."""
+        self._reopening = asyncio.create_task(self._take_up_again(), name=f"console again {self.id}")
+
+    async def _take_up_again(self) -> None:
+        await asyncio.sleep(REOPEN_AFTER_S)
+        with suppress(Fault):
+            await self.look()
+            await self.take_up_console()
 
     def _plan(self) -> Plan:
         uid = self.record.uid

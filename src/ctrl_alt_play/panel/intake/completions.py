@@ -39,8 +39,9 @@ async def _settle(taking: Taking, operation: Operation, told: CommandCompleted) 
     ended_at = max(axes.past(told.finished_at, now), operation.created_at)
     if operation.started_at is None:
         operation.started_at = min(max(axes.past(told.started_at, now), operation.created_at), ended_at)
+    result = kept_result(told.result)
     if told.success:
-        operations.succeed(operation, ended_at, _note(OperationKind(operation.kind), told.result or {}), told.result)
+        operations.succeed(operation, ended_at, _note(OperationKind(operation.kind), told.result or {}), result)
         return
     error = told.error
     sentence = error.message if error else ""
@@ -48,7 +49,17 @@ async def _settle(taking: Taking, operation: Operation, told: CommandCompleted) 
     if operation.kind == OperationKind.UPDATE and server is not None:
         await endings.refuse(taking.session, operation, server, failure, ended_at)
     else:
-        operations.fail(operation, ended_at, failure, told.result)
+        operations.fail(operation, ended_at, failure, result)
+
+
+def kept_result(result: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Of what a server is made of only the revision: its variables may hold what nobody is to read but by the server itself."""
+    if result is None or "specification" not in result:
+        return result
+    specification = result["specification"]
+    revision = specification.get("revision", _FIRST_REVISION) if isinstance(specification, dict) else _FIRST_REVISION
+    rest = {name: value for name, value in result.items() if name != "specification"}
+    return {**rest, "revision": _revision({"revision": revision})}
 
 
 def _note(kind: OperationKind, result: dict[str, Any]) -> str | None:

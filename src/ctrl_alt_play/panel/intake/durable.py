@@ -18,6 +18,7 @@ LARGEST_SEQ = 2**63 - 1
 LARGEST_DATA_BYTES = 64 * 1024
 LONGEST_NAME = 64
 MOST_MISSING = 2**31 - 1
+_COMPLETED = "command_completed"
 
 _NODES, _EVENTS = cast("Table", Node.__table__), cast("Table", Event.__table__)  # as mapped, they are tables
 _ADVANCE = update(_NODES).where(
@@ -106,7 +107,7 @@ def _row(taking: Taking, event: Told) -> dict[str, Any]:
         "missing": min(event.missing, MOST_MISSING),
         "server_id": None if server_id is None or taking.is_anothers(server_id) else _name(server_id),
         "kind": _name(event.kind),
-        "data": _data(event.raw),
+        "data": _data(event),
         "happened_at": axes.past(event.at, taking.now),
         "received_at": taking.now,
     }
@@ -116,7 +117,10 @@ def _name(text: str) -> str:
     return text.replace("\x00", "")[:LONGEST_NAME]
 
 
-def _data(raw: dict[str, Any]) -> dict[str, Any]:
+def _data(event: Told) -> dict[str, Any]:
+    raw = event.raw
+    if event.kind == _COMPLETED and isinstance(result := raw.get("result"), dict):
+        raw = {**raw, "result": completions.kept_result(result)}
     size = len(to_json(raw))
     return raw if size <= LARGEST_DATA_BYTES else {"tooLarge": size}
 

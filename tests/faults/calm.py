@@ -88,7 +88,14 @@ class Settling:
             for id_, view in servers.items()
             if not is_true(view, containers.get(id_)) and id_ not in {each.server_id for each in going_on}
         }
+        revisions = await asyncio.to_thread(records.revisions, self._world.panel.database)
+        behind = {
+            id_: (f"revision {ours}", f"revision {theirs}")
+            for id_, (ours, theirs) in revisions.items()
+            if ours != theirs and servers.get(id_, {}).get("status") != "INSTALL_FAILED"
+        }
         have_ended = self._judge("an operation ends", open_, ENDED_WITHIN_S)
+        have_ended &= self._judge("a change reaches the node", behind, ENDED_WITHIN_S)
         return self._judge("a state is true", untrue, TRUE_WITHIN_S) and have_ended
 
     def _judge(self, rule: str, wrong: dict[str, tuple[str, str]], allowed_s: float) -> bool:

@@ -145,6 +145,8 @@ class Ledger:
             operation = self._operation(each)
             if operation is not None and operation.state == "succeeded" and each.kind in DESIRED:
                 possible = {DESIRED[each.kind]}
+                if any(left.kind is Kind.LEAVE and left.sent_at >= each.sent_at for left in asked):
+                    possible |= MAY_LEAD_TO[Kind.LEAVE]  # read by the game that this very start began
             else:
                 possible |= MAY_LEAD_TO[each.kind]
         for each in self._of(server_id, set(DESIRED)):

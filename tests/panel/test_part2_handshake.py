@@ -7,6 +7,7 @@ from tests.fakes.part2_agent import Part2Agent
 from tests.panel.support import PanelUnderTest, Person, until
 
 from ctrl_alt_play.panel.gateway.connection import TRY_AGAIN
+from ctrl_alt_play.panel.models import Node
 from ctrl_alt_play.protocol.messages import INCOMPATIBLE
 
 
@@ -153,3 +154,13 @@ async def test_an_unknown_node_that_says_too_late_what_it_speaks_comes_again_and
     await panel.sees_node(agent, online=False)
     await panel.connected(agent)
     assert agent.received[0]["type"] == "welcome"
+
+
+async def test_a_journal_with_a_name_that_is_too_long_is_as_one_without_a_name(panel: PanelUnderTest) -> None:
+    agent = await panel.connected(await panel.part2_agent(spool_id="x" * 129))
+    await agent.event("audit", {})
+    await until(lambda: agent.acked == agent.seq)
+    async with panel.app.state.database.reading() as session:
+        node = await session.get(Node, agent.node_id)
+    assert node is not None
+    assert (node.spool_id, node.acked_seq) == ("", agent.seq)

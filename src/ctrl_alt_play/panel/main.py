@@ -68,11 +68,11 @@ def create_app(config: Config, clock: Clock | None = None, tick_s: float = 1.0) 
     api.install(app)
     home_api.mount_assets(app)
     for router in (
+        servers_api.router,  # looked through first: most of what is asked is theirs
         home_api.router,
         accounts_api.auth,
         accounts_api.users,
         nodes_api.router,
-        servers_api.router,
         servers_api.elsewhere,
         events_api.router,
         operations_api.router,
@@ -90,9 +90,10 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state.accounts = Accounts(state.database, Passwords(), state.tokens, clock)
     state.gateway = LocalGateway(clock, tick_s)
     state.door = Door(state.database, clock, config.shared_secret)
-    state.nodes = Nodes(state.database, state.gateway, clock)
     state.consoles = Consoles()
     state.progress = Progress()
+    forget = (state.consoles.forget_node, state.progress.forget_node)
+    state.nodes = Nodes(state.database, state.gateway, clock, forget)
     state.seen = Seen(state.database)
     watched = Watched()
     turns = Turns()

@@ -79,8 +79,11 @@ class Recorder:
     async def disconnected(self, node_id: str) -> None:
         self._turns.end(node_id)
         async with self._database.writing() as session:
-            await nodes.mark_away(session, node_id, self._clock.utc())
+            is_known = await nodes.mark_away(session, node_id, self._clock.utc())
         self._presences.pop(node_id, None)
+        if not is_known:
+            self._consoles.forget_node(node_id)
+            self._progress.forget_node(node_id)
 
     async def synchronise(self, node_id: str) -> None:
         presence = self._presences[node_id]

@@ -1,6 +1,6 @@
 """The rules of nodes: each has a secret of its own, is there while its agent is connected, and goes only when it holds no server."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -26,10 +26,14 @@ _SEEN = update(_TABLE).where(_TABLE.c.id == bindparam("its_id"), _TABLE.c.last_s
 class Nodes:
     """What administrators do with nodes."""
 
-    def __init__(self, database: Database, gateway: Gateway, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, gateway: Gateway, clock: Clock, forget: Sequence[Callable[[str], None]] = ()
+    ) -> None:
+        """`forget` are to be told of a node that is removed: those who keep something of nodes in memory."""
         self._database = database
         self._gateway = gateway
         self._clock = clock
+        self._forget = forget
 
     async def enrol(self, new: NewNode) -> tuple[NodeView, str]:
         """The node and its secret, which is told here and never again."""
@@ -68,6 +72,8 @@ class Nodes:
                 )
             await session.delete(node)
         self._gateway.disconnect(node_id, "this node was removed")
+        for forget in self._forget:
+            forget(node_id)
 
     async def view(self, session: AsyncSession, node_id: str) -> NodeView:
         return self._view(await get(session, node_id), await count_servers(session, node_id))
@@ -150,10 +156,12 @@ async def mark_connected(session: AsyncSession, arrival: Arrival, now: datetime)
     return node
 
 
-async def mark_away(session: AsyncSession, node_id: str, now: datetime) -> None:
+async def mark_away(session: AsyncSession, node_id: str, now: datetime) -> bool:
+    """Whether there still is such a node."""
     node = await session.get(Node, node_id)
     if node is not None and node.online:
         node.online, node.since, node.last_seen_at = False, now, now
+    return node is not None
 
 
 async def mark_all_away(session: AsyncSession, now: datetime) -> None:

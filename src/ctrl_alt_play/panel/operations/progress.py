@@ -46,6 +46,9 @@ class Progress:
         steps = self._nodes.get(node_id)
         return None if steps is None else steps.get(operation_id)
 
+    def forget_node(self, node_id: str) -> None:
+        self._nodes.pop(node_id, None)
+
     def forget(self, operation: Operation) -> None:
         steps = self._nodes.get(operation.node_id)
         if steps is not None:

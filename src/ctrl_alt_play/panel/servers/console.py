@@ -9,6 +9,10 @@ LINES_KEPT = 1000
 BYTES_KEPT = 256 * 1024
 LONGEST_LINE = 8192
 SERVERS_PER_NODE = 256
+BYTES_OF_ALL = 64 * 1024 * 1024
+"""For the consoles of all nodes together, with what it costs to keep them."""
+COST_OF_A_LINE = 256
+COST_OF_A_CONSOLE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,11 @@ class _Ring:
         self.written = 0
         self._bytes = 0
 
+    @property
+    def cost(self) -> int:
+        """The bytes of memory that it takes, about."""
+        return COST_OF_A_CONSOLE + self._bytes + COST_OF_A_LINE * len(self.lines)
+
     def skip(self, lines: int) -> None:
         """Counts lines that would be gone at once; no time is lost on them."""
         self.written += lines
@@ -53,14 +62,34 @@ class Consoles:
     def __init__(self) -> None:
         self._epoch = secrets.token_hex(4)
         self._nodes: dict[str, OrderedDict[str, _Ring]] = {}
+        self._order: OrderedDict[tuple[str, str], None] = OrderedDict()
+        """All consoles by node and server, those first that were silent the longest."""
+        self.bytes_held = 0
 
     def write(self, node_id: str, server_id: str, output: str, stream: str, time: datetime) -> None:
-        """Past `SERVERS_PER_NODE` the console that was silent the longest goes."""
+        """Past `SERVERS_PER_NODE`, and past `BYTES_OF_ALL`, the console that was silent the longest goes."""
+        ring = self._ring(node_id, server_id)
+        before = ring.cost
+        self._fill(ring, output, stream, time)
+        self.bytes_held += ring.cost - before
+        while self.bytes_held > BYTES_OF_ALL and len(self._order) > 1:
+            self.forget(*next(iter(self._order)))
+
+    def _ring(self, node_id: str, server_id: str) -> _Ring:
         rings = self._nodes.setdefault(node_id, OrderedDict())
-        ring = rings.setdefault(server_id, _Ring())
+        ring = rings.get(server_id)
+        if ring is None:
+            ring = rings[server_id] = _Ring()
+            self.bytes_held += ring.cost
         rings.move_to_end(server_id)
+        self._order[node_id, server_id] = None
+        self._order.move_to_end((node_id, server_id))
         if len(rings) > SERVERS_PER_NODE:
-            rings.popitem(last=False)
+            self.forget(node_id, next(iter(rings)))
+        return ring
+
+    @staticmethod
+    def _fill(ring: _Ring, output: str, stream: str, time: datetime) -> None:
         lines = output.removesuffix("\n").split("\n")
         ring.skip(max(0, len(lines) - LINES_KEPT))
         for line in lines[-LINES_KEPT:]:
@@ -80,7 +109,16 @@ class Consoles:
         return Reading(lines, f"{self._epoch}-{last}", missed)
 
     def forget(self, node_id: str, server_id: str) -> None:
-        self._rings(node_id).pop(server_id, None)
+        rings = self._rings(node_id)
+        if (ring := rings.pop(server_id, None)) is not None:
+            self.bytes_held -= ring.cost
+            del self._order[node_id, server_id]
+            if not rings:
+                del self._nodes[node_id]
+
+    def forget_node(self, node_id: str) -> None:
+        for server_id in list(self._rings(node_id)):
+            self.forget(node_id, server_id)
 
     def _rings(self, node_id: str) -> OrderedDict[str, _Ring]:
         return self._nodes.get(node_id) or OrderedDict()

@@ -291,3 +291,12 @@ async def test_a_journal_without_a_place_is_refused_with_a_sentence(tmp_path: Pa
     (tmp_path / "file").touch()
     with pytest.raises(StartupError, match="Check the disk and who owns the folder"):
         await Journal.open(tmp_path / "file" / "journal.db")
+
+
+@pytest.mark.parametrize(("action", "level"), [(Action.START_SERVER, 2), (Action.SEND_COMMAND, 1)])
+async def test_what_is_accepted_survives_a_loss_of_power_but_for_lines_to_a_game_that_does_not_either(
+    journal: Journal, action: Action, level: int
+) -> None:
+    await journal.accept(operation_of(action, "one", Nothing(), "a", None))
+    (synchronous,) = await journal._run(lambda db: db.execute("PRAGMA synchronous").fetchone())
+    assert synchronous == level

@@ -11,11 +11,12 @@ import pytest_asyncio
 from sqlalchemy import column, insert, select, table, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.testing import capture_logs
 from tests.panel.support import until
 
 from ctrl_alt_play.panel import sqlite
 from ctrl_alt_play.panel.db import Database
-from ctrl_alt_play.panel.errors import Conflict
+from ctrl_alt_play.panel.errors import Conflict, Unavailable
 
 THINGS = table("things", column("id"), column("amount"))
 
@@ -72,11 +73,31 @@ async def test_a_lock_that_is_held_too_long_is_said(
     monkeypatch.setattr("ctrl_alt_play.panel.db.BUSY_TIMEOUT_MS", 10)
     impatient = Database(f"sqlite:///{tmp_path / 'panel.db'}")
     another.execute("BEGIN IMMEDIATE")
-    with pytest.raises(OperationalError, match="database is locked"):
+    with capture_logs() as logs, pytest.raises(Unavailable, match="database is busy"):
         await add(impatient)
+    assert [(entry["event"], "exc_info" in entry) for entry in logs] == [("database_busy", False)]
     another.execute("COMMIT")
     await add(impatient)
     await impatient.close()
+
+
+async def test_whoever_stands_in_line_too_long_is_told_as_well(
+    tmp_path: Path, database: Database, another: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctrl_alt_play.panel.db.BUSY_TIMEOUT_MS", 10)
+    impatient = Database(f"sqlite:///{tmp_path / 'panel.db'}")
+    async with impatient.writing() as session:
+        await session.execute(text("SELECT 1"))
+        with pytest.raises(Unavailable, match="database is busy"):
+            await add(impatient)
+    await add(impatient)
+    await impatient.close()
+
+
+async def test_what_is_no_lock_is_no_matter_of_time(database: Database) -> None:
+    with pytest.raises(OperationalError, match="no such table"):
+        async with database.writing() as session:
+            await session.execute(text("SELECT * FROM nowhere"))
 
 
 async def test_whoever_stops_waiting_for_a_lock_leaves_nothing_begun(

@@ -1,10 +1,15 @@
 """What all answers have in common."""
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import httpx
 import pytest
+from sqlalchemy.exc import OperationalError
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
-from tests.panel.support import PanelUnderTest, Person
+from tests.panel.support import PanelUnderTest, Person, make_config
 
 TYPE = "application/problem+json"
 
@@ -130,3 +135,33 @@ async def test_health_says_so_when_the_database_is_away(panel: PanelUnderTest, m
     async with panel.client() as api:
         answer = await api.get("/api/health")
     assert (answer.status_code, answer.json()["status"]) == (503, "degraded")
+
+
+async def test_a_database_that_others_hold_too_long_is_a_matter_of_trying_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctrl_alt_play.panel.db.BUSY_TIMEOUT_MS", 50)
+    async with PanelUnderTest(make_config(tmp_path)) as panel:
+        (file,) = tmp_path.glob("*.db")
+        with closing(sqlite3.connect(file, isolation_level=None)) as another:
+            another.execute("BEGIN IMMEDIATE")
+            with capture_logs() as logs:
+                answer = await panel.admin.api.post("/api/nodes", json={"id": "late", "name": "Late"})
+            another.execute("ROLLBACK")
+        assert is_problem(answer, 503, "DATABASE_BUSY")
+        assert int(answer.headers["retry-after"]) > 0
+        told = [entry for entry in logs if entry["log_level"] != "debug"]
+        assert [(entry["event"], "exc_info" in entry) for entry in told] == [("database_busy", False)]
+        await panel.admin.post("/api/nodes", {"id": "late", "name": "Late"}, 201)
+
+
+async def test_a_read_that_meets_a_lock_is_a_matter_of_trying_again_too(
+    panel: PanelUnderTest, admin: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def be_locked(*_: object) -> None:
+        error = sqlite3.OperationalError("database is locked")
+        error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+        raise OperationalError("SELECT", {}, error)
+
+    monkeypatch.setattr("ctrl_alt_play.panel.nodes.service.count_servers", be_locked)
+    assert is_problem(await admin.api.get("/api/nodes/first"), 503, "DATABASE_BUSY")

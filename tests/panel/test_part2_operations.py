@@ -195,22 +195,76 @@ async def test_time_that_is_up_is_corrected_by_the_truth(own_panel: PanelUnderTe
     assert not agent.commands("start_server")
 
 
-async def test_an_operation_whose_node_tells_progress_is_given_time(own_panel: PanelUnderTest) -> None:
+async def passes(panel: PanelUnderTest, agent: Part2Agent, seconds: float) -> None:
+    """Time in which the node is there, and the panel looks for what is overdue."""
+    progress = panel.app.state.progress
+    while seconds > 0:
+        await agent.tell("heartbeat", {})
+        await agent.event("audit", {})
+        await until(lambda: agent.acked == agent.seq)
+        panel.clock.ahead_s += min(seconds, 60)
+        seconds -= 60
+        looks = progress.looks
+        await until(lambda: progress.looks > looks + 1)
+
+
+def progress_of(operation: dict[str, Any], **more: Any) -> dict[str, Any]:
+    data = {"commandId": operation["id"], "serverId": operation["server_id"], "phase": "pulling", **more}
+    return {"type": "event", "event": "operation_progress", "data": data}
+
+
+async def test_an_operation_that_its_node_is_at_is_given_time_up_to_a_limit(own_panel: PanelUnderTest) -> None:
     admin = own_panel.admin
     agent = await own_panel.connected(await own_panel.part2_agent(unfinished={"start_server"}))
     server_id = await own_panel.server(agent)
     operation = await admin.post(f"/api/servers/{server_id}/start")
-    own_panel.clock.ahead_s += 80
-    told = {"commandId": operation["id"], "phase": "pulling", "percent": 40.5, "message": "layer 2 of 5"}
-    await agent.send({"type": "event", "event": "operation_progress", "data": told})
+    behind = await admin.post(f"/api/servers/{server_id}/start")
+    elsewhere = await admin.post(f"/api/servers/{await own_panel.server(agent)}/start")
+    await passes(own_panel, agent, 60)
+    await agent.send(progress_of(operation, percent=40.5, message="layer 2 of 5"))
     step = await until(lambda: own_panel.app.state.progress.heard(agent.node_id, operation["id"]))
     assert (step.phase, step.percent, step.message) == ("pulling", 40.5, "layer 2 of 5")
-    own_panel.clock.ahead_s += 60
-    await admin.done(f"/api/servers/{server_id}/status")
+    await passes(own_panel, agent, 3600)
+    assert await state(admin, operation) == await state(admin, behind) == ("running", None)
+    assert await state(admin, elsewhere) == ("failed", "TIMEOUT")
+    await passes(own_panel, agent, 180)
+    ended = await admin.operation(operation)
+    assert (ended["code"], "an hour" in ended["message"]) == ("TIMEOUT", True)
+    assert own_panel.app.state.progress.heard(agent.node_id, operation["id"]) is None
+    assert await state(admin, behind) == ("failed", "TIMEOUT")
+
+
+async def test_an_operation_that_the_snapshot_tells_is_under_way_is_given_time(own_panel: PanelUnderTest) -> None:
+    admin = own_panel.admin
+    agent = await own_panel.connected(await own_panel.part2_agent(unfinished={"start_server"}))
+    server_id = await own_panel.server(agent)
+    operation = await admin.post(f"/api/servers/{server_id}/start")
+    await agent.go()
+    under_way = {"commandId": operation["id"], "action": "start_server", "phase": "pulling"}
+    agent.servers[server_id]["operation"] = under_way
+    await own_panel.connected(agent)
+    await passes(own_panel, agent, 600)
+    assert await state(admin, operation) == ("running", None)
+    assert (await admin.get(f"/api/operations/{operation['id']}"))["progress"]["phase"] == "pulling"
+    del agent.servers[server_id]["operation"]
+    await agent.tell_truth()
+    assert (await admin.operation(operation))["code"] == "TIMEOUT"
+
+
+async def test_an_operation_whose_node_went_away_is_given_a_little_time(own_panel: PanelUnderTest) -> None:
+    admin = own_panel.admin
+    agent = await own_panel.connected(await own_panel.part2_agent(unfinished={"start_server"}))
+    server_id = await own_panel.server(agent)
+    operation = await admin.post(f"/api/servers/{server_id}/start")
+    await passes(own_panel, agent, 60)
+    await agent.send(progress_of(operation))
+    await until(lambda: own_panel.app.state.progress.heard(agent.node_id, operation["id"]))
+    await passes(own_panel, agent, 60)
+    await agent.go()
+    await own_panel.sees_node(agent, online=False)
     assert await state(admin, operation) == ("running", None)
     own_panel.clock.ahead_s += 61
     assert (await admin.operation(operation))["code"] == "TIMEOUT"
-    assert own_panel.app.state.progress.heard(agent.node_id, operation["id"]) is None
 
 
 async def test_a_late_response_on_the_same_connection_still_counts(own_panel: PanelUnderTest) -> None:

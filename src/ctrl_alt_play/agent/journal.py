@@ -1,7 +1,7 @@
 """What the agent must know again after it was killed: its servers, the commands it accepted, and what it has still to tell the panel.
 
 One SQLite file, written by one thread. A command is with the kernel before the panel is told that it was accepted, so that a killed agent forgets
-nothing; a loss of power may cost the last few milliseconds, but never the file.
+nothing, and on the disk, so that a loss of power costs nothing either; but for lines to a game, which is lost then itself.
 """
 
 import asyncio

@@ -115,3 +115,5 @@ class Entry:
     memory: tuple[str, Memory] | None = None
     specification: tuple[str, Specification] | None = None
     removed: str | None = None
+    is_light: bool = False
+    """A loss of power may cost it: the game that it was about is lost then, too."""

@@ -43,7 +43,7 @@ def open_database(file: Path) -> sqlite3.Connection:
     """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-    database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 200;")
+    database.executescript("PRAGMA journal_mode = WAL; PRAGMA busy_timeout = 200;")
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version > len(STEPS):
         raise sqlite3.DatabaseError(f"it was written by a newer agent (version {version}); upgrade this one")

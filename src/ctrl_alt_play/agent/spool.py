@@ -56,7 +56,7 @@ def renumber(database: sqlite3.Connection, acked: int) -> int:
 
 def write(database: sqlite3.Connection, entries: Sequence[tuple[Entry, int]], acked: int) -> None:
     """Writes entries, each with the number of its first event, and forgets what is acknowledged; all of it or nothing."""
-    with tables.transaction(database):
+    with tables.transaction(database, is_light=all(entry.is_light for entry, _ in entries)):
         for entry, first in entries:
             _write(database, entry, first)
         newest = max((first + len(entry.news) - 1 for entry, first in entries), default=0)

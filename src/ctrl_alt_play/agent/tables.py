@@ -31,7 +31,9 @@ DESIRES = {
 
 
 @contextmanager
-def transaction(database: sqlite3.Connection) -> Iterator[None]:
+def transaction(database: sqlite3.Connection, *, is_light: bool = False) -> Iterator[None]:
+    """All or nothing, and on the disk at its end; a light one is with the kernel only, which survives the program's death."""
+    database.execute(f"PRAGMA synchronous = {'NORMAL' if is_light else 'FULL'}")
     database.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -83,7 +85,7 @@ def accept(
     """A new server comes with the command that makes it; else what is wanted of the server changes with the command."""
     payload = operation.payload.model_dump_json(by_alias=True)
     at = (operation.accepted_at or datetime.now(UTC)).timestamp()
-    with transaction(database):
+    with transaction(database, is_light=operation.action is Action.SEND_COMMAND):
         if server is not None:
             server = replace(server, uid=server.uid or _free_uid(database))
             database.execute(

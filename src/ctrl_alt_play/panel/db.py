@@ -6,20 +6,23 @@ time, and the others stand in line. Statements on SQLite run in the loop: what r
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
+import structlog
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
 from sqlalchemy import JSON, URL, DateTime, Dialect, MetaData, event, make_url, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
-from ctrl_alt_play.panel.errors import Conflict
+from ctrl_alt_play.panel.errors import Conflict, Unavailable
 from ctrl_alt_play.panel.sqlite import MOST_AHEAD_PAGES, Checkpoints, Questions
 
 BUSY_TIMEOUT_MS = 10_000
@@ -27,6 +30,10 @@ CONNECT_TIMEOUT_S = 10
 STATEMENT_TIMEOUT_S = 30
 REACH_TIMEOUT_S = 3
 CLOSE_TIMEOUT_S = 2
+RETRY_AFTER_S = 5
+BUSY = "The database is busy: try again in a moment."
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -122,10 +129,16 @@ class Database:
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:
+        """Raises: Unavailable, another program holds the database, or too many stand in line, for longer than anyone is made to wait."""
         self._users += 1
         self._unused.clear()
         try:
             yield
+        except (OperationalError, PoolTimeout, sqlite3.OperationalError) as error:
+            if not _is_busy(error):
+                raise
+            log.warning("database_busy", reason=str(error.orig if isinstance(error, OperationalError) else error))
+            raise Unavailable(BUSY, RETRY_AFTER_S, "DATABASE_BUSY") from error
         finally:
             self._users -= 1
             if not self._users:
@@ -139,6 +152,13 @@ class Database:
         if self._file is not None:
             await self._file.close()
         await self.engine.dispose()
+
+
+def _is_busy(error: Exception) -> bool:
+    cause = error.orig if isinstance(error, OperationalError) else error
+    if isinstance(cause, sqlite3.OperationalError):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return isinstance(cause, PoolTimeout)
 
 
 class _File:

@@ -92,8 +92,8 @@ class Unavailable(PanelError):
     status = 503
     default_code = "UNAVAILABLE"
 
-    def __init__(self, detail: str, retry_after_s: int) -> None:
-        super().__init__(detail)
+    def __init__(self, detail: str, retry_after_s: int, code: str | None = None) -> None:
+        super().__init__(detail, code)
         self.headers = {"Retry-After": str(retry_after_s)}
 
 

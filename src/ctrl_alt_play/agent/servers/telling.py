@@ -80,7 +80,8 @@ def end(
         )
         news = (*before, News(COMPLETED, operation.server_id, completed, at))
     removed = operation.server_id if removes else None
-    return Entry(news=news, ending=Ending(operation.position, at, fault), removed=removed)
+    is_light = operation.action is Action.SEND_COMMAND
+    return Entry(news=news, ending=Ending(operation.position, at, fault), removed=removed, is_light=is_light)
 
 
 def word(operation: OperationRecord, state: ServerState, fault: Fault | None) -> ServerState | Outcome:

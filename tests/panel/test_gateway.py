@@ -10,7 +10,6 @@ from tests.foreign.agent import ForeignAgent
 from tests.panel.support import PanelUnderTest, Person, until
 
 from ctrl_alt_play.panel.gateway.local import LocalGateway
-from ctrl_alt_play.protocol.contents import Nothing, SystemInfo
 
 GARBAGE = [
     "",
@@ -112,14 +111,6 @@ async def test_what_a_node_says_of_itself_is_shown(panel: PanelUnderTest, admin:
     assert told["memory_bytes"] == 8589934592
     assert told["docker_version"] == "28.2.2"
     assert told["networks"] == {"bridge": "172.17.0.0/16"}
-
-
-async def test_a_legacy_question_is_answered_by_the_message_that_repeats_its_id(panel: PanelUnderTest) -> None:
-    agent = await panel.connected(await panel.agent())
-    gateway: LocalGateway = panel.app.state.gateway
-    answer = await gateway.ask(agent.node_id, "system_info_request", Nothing(), "m_1")
-    assert isinstance(answer, SystemInfo)
-    assert answer.cpu == "2 cores"
 
 
 async def test_an_agent_that_never_answers_is_a_timeout(own_panel: PanelUnderTest) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import make_url
 from sqlalchemy.exc import OperationalError
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
@@ -142,7 +143,7 @@ async def test_a_database_that_others_hold_too_long_is_a_matter_of_trying_again(
 ) -> None:
     monkeypatch.setattr("ctrl_alt_play.panel.db.BUSY_TIMEOUT_MS", 50)
     async with PanelUnderTest(make_config(tmp_path)) as panel:
-        (file,) = tmp_path.glob("*.db")
+        file = make_url(panel.config.database).database or ""
         with closing(sqlite3.connect(file, isolation_level=None)) as another:
             another.execute("BEGIN IMMEDIATE")
             with capture_logs() as logs:

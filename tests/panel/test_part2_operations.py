@@ -10,6 +10,7 @@ from tests.panel.support import PanelUnderTest, Person, until
 from ctrl_alt_play.panel.errors import Conflict
 from ctrl_alt_play.panel.intake.catching_up import CatchingUp
 from ctrl_alt_play.panel.models import Operation
+from ctrl_alt_play.panel.operations.sweeper import sweep
 from ctrl_alt_play.panel.security import Actor
 from ctrl_alt_play.panel.servers.orders import Orders
 from ctrl_alt_play.panel.servers.schemas import StopRequest
@@ -197,15 +198,13 @@ async def test_time_that_is_up_is_corrected_by_the_truth(own_panel: PanelUnderTe
 
 async def passes(panel: PanelUnderTest, agent: Part2Agent, seconds: float) -> None:
     """Time in which the node is there, and the panel looks for what is overdue."""
-    progress = panel.app.state.progress
+    app = panel.app.state
     while seconds > 0:
-        await agent.tell("heartbeat", {})
-        await agent.event("audit", {})
-        await until(lambda: agent.acked == agent.seq)
         panel.clock.ahead_s += min(seconds, 60)
         seconds -= 60
-        looks = progress.looks
-        await until(lambda: progress.looks > looks + 1)
+        await agent.event("audit", {})
+        await until(lambda: agent.acked == agent.seq)
+        await sweep(app.database, app.gateway, app.progress, panel.clock)
 
 
 def progress_of(operation: dict[str, Any], **more: Any) -> dict[str, Any]:

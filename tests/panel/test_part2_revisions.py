@@ -17,6 +17,12 @@ from ctrl_alt_play.panel.servers.schemas import NewServer
 from ctrl_alt_play.protocol.specification import Hold
 
 
+async def known(person: Person, server_id: str) -> dict[str, Any]:
+    """All of a server but when it was last known to be so, which goes on."""
+    found: dict[str, Any] = await person.get(f"/api/servers/{server_id}")
+    return {**found, "observed_at": None}
+
+
 @pytest.fixture(autouse=True)
 def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctrl_alt_play.panel.servers.revisions.FIRST_PAUSE_S", 0.1)
@@ -57,17 +63,17 @@ async def test_a_change_that_is_refused_for_good_leaves_all_as_it_was(
 ) -> None:
     agent = await panel.connected(await panel.part2_agent())
     server_id = await panel.server(agent, name="before", ports=[port(3001), port(3002)])
-    before = await admin.get(f"/api/servers/{server_id}")
+    before = await known(admin, server_id)
     agent.refusals["update_server"] = (code, "That cannot be.")
     change = {"name": "after", "image": "games/other:1", "ports": [port(3002), port(3003)]}
     problem = await admin.patch(f"/api/servers/{server_id}", change, 422)
-    assert await admin.get(f"/api/servers/{server_id}") == before
+    assert await known(admin, server_id) == before
     assert await ports_held(panel, server_id) == {3001, 3002}
     await forgets_what_it_was(panel, problem["operation_id"])
     await panel.server(agent, ports=[port(3003)])
     held = await admin.api.put(f"/api/servers/{server_id}/hold", json={"hold": "suspended"})
     assert held.status_code == 422
-    assert await admin.get(f"/api/servers/{server_id}") == before
+    assert await known(admin, server_id) == before
     agent.refusals.clear()
     await orders(panel).update(actor(admin), server_id, changed(startup="./new"))
     await has_taken(panel, server_id, 2)
@@ -96,7 +102,7 @@ async def test_a_change_on_top_of_a_refused_one_goes_back_to_what_was_before_bot
 ) -> None:
     agent = await panel.connected(await panel.part2_agent(unfinished={"update_server"}))
     server_id = await panel.server(agent, ports=[port(3021)])
-    before = await admin.get(f"/api/servers/{server_id}")
+    before = await known(admin, server_id)
     first = await admin.patch(f"/api/servers/{server_id}", {"ports": [port(3022)]}, 202)
     await orders(panel).hold(actor(admin), server_id, Hold.MAINTENANCE)
     one, two = agent.commands("update_server")
@@ -106,7 +112,7 @@ async def test_a_change_on_top_of_a_refused_one_goes_back_to_what_was_before_bot
     assert await ports_held(panel, server_id) == {3021, 3022}
     await agent.end(two, ("CONFIG_INVALID", "Nor can that."))
     await admin.operation({"id": two["id"]})
-    assert await admin.get(f"/api/servers/{server_id}") == before
+    assert await known(admin, server_id) == before
     assert await ports_held(panel, server_id) == {3021}
 
 

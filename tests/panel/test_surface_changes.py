@@ -309,3 +309,29 @@ async def test_a_crash_is_told_with_its_reason_and_when_it_starts_again(
     assert view["detail"] == "crashed: It ran out of memory; starts again at 2126-01-01 12:00:10 UTC"
     (report,) = (await admin.get(f"/api/servers/{server_id}/crashes"))["items"]
     assert (report["cause"], report["restart_at"]) == ("out_of_memory", again)
+
+
+async def test_what_a_node_that_is_there_told_last_is_true_now(own_panel: PanelUnderTest) -> None:
+    admin = own_panel.admin
+    agent = await own_panel.connected(await own_panel.part2_agent())
+    server_id, unseen = await own_panel.server(agent), await own_panel.server(agent)
+    await agent.become(server_id, "running", ready=True)
+    await agent.become(unseen, "unknown")
+    await until(lambda: agent.acked == agent.seq)
+    for _ in range(3):
+        own_panel.clock.ahead_s += 60
+        await agent.tell("heartbeat", {"nodeId": agent.node_id})
+        await agent.event("audit", {})
+        await until(lambda: agent.acked == agent.seq)
+    assert (await admin.get(f"/api/servers/{server_id}/status"))["age_s"] < 5
+    assert (await admin.get(f"/api/servers/{unseen}/status"))["age_s"] >= 180
+    own_panel.clock.ahead_s += 20
+    known = await admin.get(f"/api/servers/{server_id}/status")
+    assert 20 <= known["age_s"] < 25
+    shown = {one["id"]: one["observed_at"] for one in (await admin.get("/api/servers"))["items"]}
+    alone = await admin.get(f"/api/servers/{server_id}")
+    assert min(shown[server_id], known["observed_at"], alone["observed_at"]) > shown[unseen]
+    await agent.go()
+    await own_panel.sees_node(agent, online=False)
+    own_panel.clock.ahead_s += 100
+    assert (await admin.get(f"/api/servers/{server_id}/status"))["age_s"] >= 100

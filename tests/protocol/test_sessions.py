@@ -14,11 +14,9 @@ from ctrl_alt_play.protocol.contents import (
     FileContent,
     LinePayload,
     Memory,
-    Nothing,
     Outcome,
     Resources,
     ServerOutput,
-    ServerReference,
     ServerState,
     StatusChanged,
     StatusReport,
@@ -315,12 +313,10 @@ def test_open_questions_have_a_bound(panel: PanelSession) -> None:
     with pytest.raises(Fault) as refusal:
         ask(panel, "one more")
     assert refusal.value.code is ErrorCode.INSUFFICIENT_RESOURCES
-    with pytest.raises(Fault):
-        panel.ask("another", "file_read", Nothing(), 5)
 
 
 def test_a_legacy_reply_is_an_answer_and_news(panel: PanelSession) -> None:
-    panel.ask("m1", "server_start", ServerReference(server_id="one"), 5)
+    ask(panel, "m1")
     received = panel.receive(frame(type="server_status", messageId="m1", data={"serverId": "one", "status": "running"}))
     assert received.answered is not None
     assert received.told is not None

@@ -28,6 +28,15 @@ def _variable(text: str) -> str:
     return text
 
 
+ReadyText = Annotated[
+    list[str] | None, typer.Option(help="What its console says when players may come; may be repeated.")
+]
+ReadyTimeout = Annotated[float | None, typer.Option(help="Seconds until it counts as running all the same.")]
+CrashRestart = Annotated[
+    bool | None, typer.Option("--crash-restart/--no-crash-restart", help="Start it again after a crash.")
+]
+
+
 @app.command()
 def update(
     server: ServerArgument,
@@ -40,16 +49,10 @@ def update(
     unset: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Removes a variable.")] = None,
     memory: Annotated[int | None, typer.Option(metavar="SIZE", parser=_bytes, help="Such as 2G; 0: no limit.")] = None,
     cpu: Annotated[float | None, typer.Option(help="Percent of one core: 150 is one and a half; 0: no limit.")] = None,
-    ready_text: Annotated[
-        list[str] | None, typer.Option(help="What its console says when players may come; may be repeated.")
-    ] = None,
-    ready_timeout: Annotated[
-        float | None, typer.Option(help="Seconds until it counts as running all the same.")
-    ] = None,
+    ready_text: ReadyText = None,
+    ready_timeout: ReadyTimeout = None,
     *,
-    crash_restart: Annotated[
-        bool | None, typer.Option("--crash-restart/--no-crash-restart", help="Start it again after a crash.")
-    ] = None,
+    crash_restart: CrashRestart = None,
     crash_limit: Annotated[int | None, typer.Option(help="Past so many crashes in its window it stays down.")] = None,
     wait: WaitOption = True,
     as_json: JsonOption = False,

@@ -126,7 +126,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await operations_service.take_over(session, now)
         async with asyncio.TaskGroup() as group:
             sweeper = group.create_task(
-                sweep_for_ever(state.database, state.progress, state.clock, state.tick_s), name="sweeper"
+                sweep_for_ever(state.database, state.gateway, state.progress, state.clock, state.tick_s),
+                name="sweeper",
             )
             telling = group.create_task(
                 state.revisions.tell_for_ever(TICKS_BETWEEN_TELLING * state.tick_s), name="tell revisions"

@@ -108,15 +108,6 @@ class PanelSession(Session):
             return payload.model_dump(by_alias=True, exclude_none=True, exclude=_OF_PART_2)
         return wire(payload)
 
-    def ask(self, message_id: str, kind: str, content: Model, timeout_s: float) -> str:
-        """The frame of a legacy message whose reply, repeating `message_id`, is awaited from now on.
-
-        Raises:
-            Fault: `INSUFFICIENT_RESOURCES` when too many questions are open.
-        """
-        self._expect(message_id, timeout_s)
-        return self.legacy(kind, content, message_id)
-
     def receive(self, frame: str | bytes) -> Received:
         """Reads a frame; never raises for what it holds."""
         try:

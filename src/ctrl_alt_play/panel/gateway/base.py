@@ -106,7 +106,7 @@ class Sink(Protocol):
 
 
 class Gateway(Protocol):
-    """The way to agents. Never called within a transaction. Each of the three ways to speak raises `Fault`:
+    """The way to agents. Never called within a transaction. Each of the two ways to speak raises `Fault`:
     `AGENT_OFFLINE`, `TIMEOUT`, `INSUFFICIENT_RESOURCES`, or whatever the agent refused with; `Unanswered` is one whose outcome is open.
     """
 
@@ -123,12 +123,6 @@ class Gateway(Protocol):
 
         An action that this connection's agent cannot know, or once called unknown, is refused as `UNKNOWN_ACTION` without asking.
         """
-        ...
-
-    async def ask(
-        self, node_id: str, kind: str, content: Model, message_id: str, timeout_s: float = COMMAND_TIMEOUT_S
-    ) -> Model:
-        """The content of the legacy message that repeats `message_id`."""
         ...
 
     async def tell(self, node_id: str, kind: str, content: Model) -> None:

@@ -9,7 +9,7 @@ import structlog
 
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.gateway.base import Admission, Arrival, Fact, OutOfStep, Sink, Unanswered, Undelivered
-from ctrl_alt_play.protocol.contents import Action, ErrorReport, SystemInfo
+from ctrl_alt_play.protocol.contents import Action, SystemInfo
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import INCOMPATIBLE, OLDEST_VERSION, Response
 from ctrl_alt_play.protocol.panel_session import Answered, PanelSession, Received, Told
@@ -138,16 +138,6 @@ class Connection:
         if not isinstance(answer, Response):
             raise Fault(ErrorCode.INVALID_MESSAGE, f"Node {self.node_id} answered a command with a legacy message.")
         return answer
-
-    async def ask(self, message_id: str, kind: str, content: Model, timeout_s: float) -> Model:
-        answer = await self._question(message_id, self.session.ask(message_id, kind, content, timeout_s))
-        match answer:
-            case ErrorReport():
-                raise Fault(answer.code, answer.message, answer.details)
-            case Response():
-                raise Fault(ErrorCode.INVALID_MESSAGE, f"Node {self.node_id} answered a legacy message by a response.")
-            case _:
-                return answer
 
     async def tell(self, kind: str, content: Model) -> None:
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -114,11 +114,6 @@ class LocalGateway:
             connection.unknown_actions.add(action)
         raise fault
 
-    async def ask(
-        self, node_id: str, kind: str, content: Model, message_id: str, timeout_s: float = COMMAND_TIMEOUT_S
-    ) -> Model:
-        return await self._ready(node_id).ask(message_id, kind, content, timeout_s)
-
     async def tell(self, node_id: str, kind: str, content: Model) -> None:
         await self._ready(node_id).tell(kind, content)
 

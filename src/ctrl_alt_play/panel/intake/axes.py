@@ -6,18 +6,16 @@ Here the node is believed as it speaks: it knows what was asked of it, so nothin
 from datetime import UTC, datetime
 
 from ctrl_alt_play.panel.intake import observation
+from ctrl_alt_play.panel.intake.becoming import become, explain, state_by
 from ctrl_alt_play.panel.intake.observation import number, state_of, text
 from ctrl_alt_play.panel.models import Server
 from ctrl_alt_play.panel.servers.figures import as_stored
-from ctrl_alt_play.protocol.contents import Outcome, ServerState, StatusChanged, StatusReport
+from ctrl_alt_play.protocol.contents import ServerState, StatusChanged, StatusReport
 from ctrl_alt_play.protocol.part2 import ServerCrashed, ServerSnapshot
 from ctrl_alt_play.protocol.specification import Desired
 
-_FRESH = (ServerState.CREATED, ServerState.STARTING, ServerState.RUNNING)
-"""What became of it before does not matter any more."""
 LARGEST_REVISION = 2**30
 """Nobody counts so far who counts in earnest; there is room for the panel's next."""
-_UP = (ServerState.STARTING, ServerState.RUNNING)
 
 
 def past(at: datetime | None, now: datetime) -> datetime:
@@ -32,18 +30,13 @@ def take_change(server: Server, change: StatusChanged, at: datetime | None, now:
     server.observed_at = now
     server.desired = change.desired or server.desired
     server.crashes = server.crashes if change.crashes is None else _count(change.crashes)
-    failed_to_start = seen.word == Outcome.START_FAILED and server.observed in _UP
-    state = ServerState.STOPPED if failed_to_start else seen.state
+    state = state_by(server, seen)
     if state is not None:
-        _become(server, state, past(at, now))
+        become(server, state, past(at, now))
         server.ready = change.ready if state is ServerState.RUNNING else None
         if change.restart_at is not None or state is not ServerState.CRASHED or change.desired is Desired.OFF:
             server.restart_at = _moment(change.restart_at)
-    server.exit_code = server.exit_code if seen.exit_code is None else seen.exit_code
-    if seen.error is not None:
-        server.last_error = seen.error
-    elif state is ServerState.UNKNOWN and seen.word != ServerState.UNKNOWN:
-        server.last_error = f'The node calls the server "{seen.word[:64]}", which the panel does not know.'
+    explain(server, seen, state)
 
 
 def take_crash(server: Server, crash: ServerCrashed, now: datetime) -> None:
@@ -56,7 +49,7 @@ def take_crash(server: Server, crash: ServerCrashed, now: datetime) -> None:
 
 def take_snapshot(server: Server, told: ServerSnapshot, now: datetime) -> None:
     state = state_of(told.observed) or ServerState.UNKNOWN
-    _become(server, state, past(told.since, now) if told.since else now)
+    become(server, state, past(told.since, now) if told.since else now)
     if told.since is not None:
         server.observed_since = past(told.since, now)
     server.observed_at = now
@@ -79,7 +72,7 @@ def take_revision(server: Server, told: int) -> None:
 
 def take_absence(server: Server, now: datetime) -> None:
     """Its node told all that it holds, and this server is not among it."""
-    _become(server, ServerState.ABSENT, now)
+    become(server, ServerState.ABSENT, now)
     server.observed_at = now
     server.ready = server.exit_code = server.restart_at = server.node_revision = None
     server.crashes = 0
@@ -90,13 +83,6 @@ def take_figures(server: Server, report: StatusReport, now: datetime) -> None:
     seen = observation.of_report(report, now)
     if seen.figures is not None:
         server.figures, server.measured_at = as_stored(seen.figures), now
-
-
-def _become(server: Server, state: ServerState, since: datetime) -> None:
-    if state != server.observed:
-        server.observed, server.observed_since = state, since
-        if state in _FRESH:
-            server.exit_code = server.last_error = None
 
 
 def _moment(at: datetime | None) -> datetime | None:

@@ -6,18 +6,15 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ctrl_alt_play.panel.intake.becoming import become, explain, state_by
 from ctrl_alt_play.panel.intake.observation import Observation
 from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState, Server
 from ctrl_alt_play.panel.operations import outcomes
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.servers import service
 from ctrl_alt_play.panel.servers.figures import as_stored
-from ctrl_alt_play.protocol.contents import Outcome, ServerState
+from ctrl_alt_play.protocol.contents import ServerState
 from ctrl_alt_play.protocol.specification import Desired
-
-_FRESH = (ServerState.CREATED, ServerState.STARTING, ServerState.RUNNING)
-"""What became of it before does not matter any more."""
-_UP = (ServerState.STARTING, ServerState.RUNNING)
 
 
 async def record(session: AsyncSession, server: Server, seen: Observation, now: datetime) -> bool:
@@ -68,23 +65,9 @@ def _write(server: Server, seen: Observation, now: datetime) -> None:
     """What was seen, on the server's own axes."""
     if seen.figures is not None:
         server.figures, server.measured_at = as_stored(seen.figures), seen.measured_at
-    state = _state_after_failure(server, seen) or seen.state
+    state = state_by(server, seen)
     if state is not None:
         server.observed_at = now
-        if state != server.observed:
-            server.observed, server.observed_since = state, now
+        if become(server, state, now):
             server.ready = server.restart_at = None
-            if state in _FRESH:
-                server.exit_code = server.last_error = None
-    if seen.exit_code is not None:
-        server.exit_code = seen.exit_code
-    if seen.error is not None:
-        server.last_error = seen.error
-    elif state is ServerState.UNKNOWN and seen.word != ServerState.UNKNOWN:
-        server.last_error = f'The node calls the server "{seen.word[:64]}", which the panel does not know.'
-
-
-def _state_after_failure(server: Server, seen: Observation) -> ServerState | None:
-    """A start that failed leaves nothing running, whatever was seen before."""
-    failed = seen.word == Outcome.START_FAILED
-    return ServerState.STOPPED if failed and server.observed in _UP else None
+    explain(server, seen, state)

@@ -206,7 +206,7 @@ class Recorder:
         for operation in taking.changed.values():
             self._watched.tell(operation)
             if operation.finished_at is not None:
-                self._progress.forget(operation)
+                self._progress.forget(operation, self._clock.utc())
         return Taken(failed, taking.acked_seq, taking.is_truth)
 
     async def _apply_fact(self, taking: Taking, fact: Fact) -> None:
@@ -229,6 +229,7 @@ class Recorder:
                 await part1.apply_news(taking, told)
             case StateSnapshot() as snapshot:
                 await truth.apply(taking, snapshot)
+                self._progress.tell_truth(presence.node_id, snapshot, taking.now)
             case StatusReport() as report if (server := taking.server(report.server_id)) is not None:
                 axes.take_figures(server, report, taking.now)
             case _ if told.seq is not None:

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -25,6 +26,10 @@ _TABLE = cast("Table", Operation.__table__)  # as mapped, it is one
 _INSERT = insert(_TABLE)
 _GRACE = timedelta(minutes=2)
 _ASKED = timedelta(seconds=10)
+MOST_OVER_TIME = timedelta(hours=1)
+"""So long an operation may go on past its deadline while its node is at it."""
+_AT_ONCE = (OperationKind.STATUS, OperationKind.COMMAND, OperationKind.KILL)
+"""They wait for nothing else."""
 _STOPS = (OperationKind.STOP, OperationKind.RESTART, OperationKind.DELETE, OperationKind.UPDATE)
 _STARTS = (OperationKind.START, OperationKind.RESTART)
 _DEADLINES = {
@@ -217,12 +222,27 @@ async def open_or_create(session: AsyncSession, server_ids: Iterable[str]) -> Se
     return (await session.scalars(query)).all()
 
 
-async def overdue(session: AsyncSession, now: datetime) -> Sequence[tuple[str, str]]:
-    """Nodes and ids of the operations that fail because their time is up; a change of a server does not."""
-    query = select(Operation.node_id, Operation.id).where(
-        Operation.state.in_(OPEN_STATES), Operation.deadline_at <= now, Operation.kind != OperationKind.UPDATE
-    )
-    return [(node_id, id_) for node_id, id_ in await session.execute(query)]
+@dataclass(frozen=True, slots=True)
+class Late:
+    """An operation whose time is up."""
+
+    id: str
+    node_id: str
+    server_id: str
+    deadline_at: datetime
+    may_wait: bool
+    """Its node accepted it, and does it only when what it is at on the same server has ended."""
+
+
+async def overdue(session: AsyncSession, now: datetime) -> list[Late]:
+    """What fails because its time is up; a change of a server does not."""
+    query = select(
+        Operation.id, Operation.node_id, Operation.server_id, Operation.deadline_at, Operation.state, Operation.kind
+    ).where(Operation.state.in_(OPEN_STATES), Operation.deadline_at <= now, Operation.kind != OperationKind.UPDATE)
+    return [
+        Late(id_, node_id, server_id, deadline_at, state == OperationState.RUNNING and kind not in _AT_ONCE)
+        for id_, node_id, server_id, deadline_at, state, kind in await session.execute(query)
+    ]
 
 
 async def fail_overdue(session: AsyncSession, ids: Iterable[str], now: datetime) -> Sequence[Operation]:
@@ -230,6 +250,8 @@ async def fail_overdue(session: AsyncSession, ids: Iterable[str], now: datetime)
     failed = (await session.scalars(query.with_for_update(skip_locked=True))).all()
     for operation in failed:
         sentence = f"Nothing was heard of how the {operation.kind} ended, in the time it has."
+        if now - operation.deadline_at >= MOST_OVER_TIME:
+            sentence = f"The {operation.kind} took an hour longer than it may. Should it end yet, that is told here."
         fail(operation, now, Failure("TIMEOUT", sentence))
     return failed
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, status
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.db import Database, Reading, database_of
 from ctrl_alt_play.panel.errors import Forbidden
+from ctrl_alt_play.panel.gateway.base import Gateway
 from ctrl_alt_play.panel.models import OperationKind
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.schemas import OperationView
@@ -47,7 +48,12 @@ async def _clock(request: Request) -> Clock:
     return cast("Clock", request.app.state.clock)
 
 
+async def _heard(request: Request) -> views.Heard:
+    return cast("Gateway", request.app.state.gateway).last_heard_at
+
+
 Ordering = Annotated[Orders, Depends(_orders)]
+Heard = Annotated[views.Heard, Depends(_heard)]
 Viewer = Annotated[Actor, Depends(Allowed(Permission.SERVERS_SEE))]
 Key = Annotated[
     str | None,
@@ -79,6 +85,7 @@ ORDERED_BY = {
 async def list_servers(
     session: Reading,
     actor: Viewer,
+    heard: Heard,
     limit: Limit = 50,
     cursor: str | None = None,
     node_id: str | None = None,
@@ -86,7 +93,7 @@ async def list_servers(
 ) -> Page[ServerView]:
     found = await service.list_visible(session, actor, limit, cursor, node_id, name)
     servers, next_cursor = cut(found, limit, lambda server: (server.name, server.id))
-    return Page(items=await views.views(session, servers), next_cursor=next_cursor)
+    return Page(items=await views.views(session, servers, heard), next_cursor=next_cursor)
 
 
 @router.post("", status_code=ACCEPTED)
@@ -101,8 +108,8 @@ async def create_server(
 
 
 @router.get("/{server_id}")
-async def get_server(server_id: str, session: Reading, actor: Viewer) -> ServerView:
-    return await views.view(session, await service.get_visible(session, actor, server_id))
+async def get_server(server_id: str, session: Reading, actor: Viewer, heard: Heard) -> ServerView:
+    return await views.view(session, await service.get_visible(session, actor, server_id), heard)
 
 
 @router.patch("/{server_id}", status_code=ACCEPTED)
@@ -217,11 +224,11 @@ async def ask_status(
 
 @router.get("/{server_id}/status")
 async def get_status(
-    server_id: str, session: Reading, actor: Viewer, clock: Annotated[Clock, Depends(_clock)]
+    server_id: str, session: Reading, actor: Viewer, heard: Heard, clock: Annotated[Clock, Depends(_clock)]
 ) -> ServerStatusView:
     """What the panel last knew and how old that is; no node is waited for."""
     server = await service.get_visible(session, actor, server_id)
-    return await views.status_view(session, server, clock.utc())
+    return await views.status_view(session, server, clock.utc(), heard)
 
 
 @router.get("/{server_id}/console")

@@ -165,7 +165,7 @@ class Orders:
 
         return await self._place(actor, OperationKind.ADOPT, server_id, write, key)
 
-    async def cancel(self, actor: Actor, operation_id: str, *, key: str | None = None) -> Operation:  # noqa: ARG002
+    async def cancel(self, actor: Actor, operation_id: str) -> Operation:
         """Asks the node to stop what it is at. The operation then ends as cancelled, by the node's own word; asked twice, it is as once.
 
         Raises also: Conflict, it has ended.

@@ -105,7 +105,9 @@ class ServerStatusView(BaseModel):
     detail: str | None = Field(description="what the status alone does not say, for people")
     desired: Desired
     observed: ServerState = Field(description="what the node last said of it")
-    observed_at: datetime = Field(description="when the node last spoke of it")
+    observed_at: datetime = Field(
+        description="when this was last known to be so: while its node is there, when that last said anything"
+    )
     age_s: float = Field(description="seconds since then")
     hold: Hold
     node_online: bool

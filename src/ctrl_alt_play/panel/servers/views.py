@@ -1,6 +1,6 @@
 """Servers as people see them: each with its status, made of its own columns, its node's presence and its operations."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,31 +16,35 @@ from ctrl_alt_play.protocol.contents import ServerState
 from ctrl_alt_play.protocol.messages import OLDEST_VERSION
 from ctrl_alt_play.protocol.specification import Hold, Recipe, Specification
 
+Heard = Callable[[str], datetime | None]
+"""When a node that is connected last said anything; None for one that is not."""
 
-async def views(session: AsyncSession, servers: Sequence[Server]) -> list[ServerView]:
+
+async def views(session: AsyncSession, servers: Sequence[Server], heard: Heard) -> list[ServerView]:
     by_node = await nodes.by_ids(session, {server.node_id for server in servers})
     related: dict[str, list[Operation]] = {server.id: [] for server in servers}
     for operation in await operations.open_or_create(session, related):
         related[operation.server_id].append(operation)
-    return [_view(server, by_node[server.node_id], related[server.id]) for server in servers]
+    return [_view(server, by_node[server.node_id], related[server.id], heard) for server in servers]
 
 
-async def view(session: AsyncSession, server: Server) -> ServerView:
-    return (await views(session, [server]))[0]
+async def view(session: AsyncSession, server: Server, heard: Heard) -> ServerView:
+    return (await views(session, [server], heard))[0]
 
 
-async def status_view(session: AsyncSession, server: Server, now: datetime) -> ServerStatusView:
+async def status_view(session: AsyncSession, server: Server, now: datetime, heard: Heard) -> ServerStatusView:
     node = await nodes.get(session, server.node_id)
     related = await operations.open_or_create(session, [server.id])
+    known = _known(server, node, related, heard)
     return ServerStatusView(
         server_id=server.id,
-        age_s=max(0.0, (now - server.observed_at).total_seconds()),
+        age_s=max(0.0, (now - known["observed_at"]).total_seconds()),
         node_online=node.online,
-        **_known(server, node, related),
+        **known,
     )
 
 
-def _view(server: Server, node: Node, related: Sequence[Operation]) -> ServerView:
+def _view(server: Server, node: Node, related: Sequence[Operation], heard: Heard) -> ServerView:
     return ServerView(
         id=server.id,
         name=server.name,
@@ -50,7 +54,7 @@ def _view(server: Server, node: Node, related: Sequence[Operation]) -> ServerVie
         revision=server.revision,
         node_revision=server.node_revision,
         **_recipe(server),
-        **_known(server, node, related),
+        **_known(server, node, related, heard),
     )
 
 
@@ -60,7 +64,7 @@ def _recipe(server: Server) -> dict[str, Any]:
     return specification.model_dump(include=set(Recipe.model_fields))
 
 
-def _known(server: Server, node: Node, related: Sequence[Operation]) -> dict[str, Any]:
+def _known(server: Server, node: Node, related: Sequence[Operation], heard: Heard) -> dict[str, Any]:
     """What every view of a server tells, by the fields' names."""
     facts = _facts(server, node, related)
     current_status, since = status.derive(facts)
@@ -71,7 +75,7 @@ def _known(server: Server, node: Node, related: Sequence[Operation]) -> dict[str
         "detail": status.explain(current_status, facts),
         "desired": server.desired,
         "observed": server.observed,
-        "observed_at": server.observed_at,
+        "observed_at": _true_at(server, node, heard),
         "hold": server.hold,
         "operation": CurrentOperation.model_validate(unfinished[-1]) if unfinished else None,
         "figures": None if server.figures is None else Figures.model_validate(server.figures),
@@ -82,6 +86,14 @@ def _known(server: Server, node: Node, related: Sequence[Operation]) -> dict[str
         "crashes": server.crashes,
         "restart_at": server.restart_at,
     }
+
+
+def _true_at(server: Server, node: Node, heard: Heard) -> datetime:
+    """What a node of part 2 told since it came is true until it tells otherwise, as long as it is there and sees its servers."""
+    tells_all = node.online and node.protocol_version > OLDEST_VERSION and server.observed_at >= node.since
+    if not tells_all or server.observed == ServerState.UNKNOWN:
+        return server.observed_at
+    return max(server.observed_at, heard(node.id) or server.observed_at)
 
 
 def _facts(server: Server, node: Node, related: Iterable[Operation]) -> status.Facts:

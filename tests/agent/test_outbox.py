@@ -285,3 +285,15 @@ async def test_only_a_legacy_message_is_answered_when_its_work_is_over(sent: Sen
     )
     assert (bad["type"], bad["messageId"]) == ("error", "m1")
     assert bad["data"] == {"code": "PORT_CONFLICT", "message": "Taken.", "details": "27960"}
+
+
+async def test_a_gap_is_told_with_the_next_event_also_where_there_was_nothing_to_read_before_it(sent: Sent) -> None:
+    await sent.tell(*[change() for _ in range(5)])
+    sent.journal.ack(5)
+    await sent.journal.put(Entry())
+    sent.box.open()
+    sent.box.speak_part2(2)
+    assert await sent.all() == []
+    await sent.tell(change())
+    (frame,) = await sent.all()
+    assert (frame["seq"], frame["missing"]) == (6, 3)

@@ -27,6 +27,7 @@ from ctrl_alt_play.protocol.contents import (
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import Legacy, Response, encode, parse, stamp
 from ctrl_alt_play.protocol.panel_session import MOST_OPEN, Answered, PanelSession
+from ctrl_alt_play.protocol.specification import Specification
 
 NOW = "2026-11-20T12:00:00.000Z"
 
@@ -455,3 +456,12 @@ def test_a_line_travels_as_it_is(agent: AgentSession, panel: PanelSession) -> No
     line = LinePayload(line='say "hällo" \\ 世界 \t')
     request = taken(agent, panel.command("q1", Action.SEND_COMMAND, "one", line, 5))
     assert request.content == line
+
+
+def test_a_command_that_no_agent_would_take_is_never_sent(panel: PanelSession) -> None:
+    """Sent, it would end the connection, and sent again the next one."""
+    huge = Specification(image="game", environment={f"V{number}": "x" * 65_500 for number in range(17)})
+    with pytest.raises(Fault, match="too large") as refused:
+        panel.command("c", Action.UPDATE_SERVER, "one", huge, 1)
+    assert refused.value.code is ErrorCode.INVALID_PAYLOAD
+    assert panel.next_deadline_s() is None

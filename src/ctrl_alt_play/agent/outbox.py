@@ -49,7 +49,7 @@ class Outbox:
         self._journal = journal
         self._answers: deque[tuple[Message | str, int]] = deque()
         self._events: deque[tuple[Message, int]] = deque()
-        self._fetched = self._sent = self._acked = 0
+        self._fetched = self._sent = self._acked = self._told = 0
         self._is_firm = False
         self._progress: dict[str, OperationProgress] = {}
         self._progress_at = 0.0
@@ -145,7 +145,7 @@ class Outbox:
 
     def _speak(self, speech: Speech, after: int) -> None:
         self.speech = speech
-        self._fetched = self._sent = after
+        self._fetched = self._sent = self._told = after
         self._wake.set()
 
     def _may_answer(self) -> bool:
@@ -170,8 +170,8 @@ class Outbox:
         if (self.speech, self._fetched) != (speech, after):
             return
         for each in found:
-            messages = _part1(each) if speech is Speech.PART1 else [_part2(each, each.seq - self._fetched - 1)]
-            self._fetched = each.seq
+            messages = _part1(each) if speech is Speech.PART1 else [_part2(each, each.seq - self._told - 1)]
+            self._fetched = self._told = each.seq
             last = len(messages) - 1
             self._events.extend((message, each.seq - (place < last)) for place, message in enumerate(messages))
             if not messages:

@@ -8,6 +8,7 @@ from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.protocol.contents import EVENTS, TO_PANEL, Action, Nothing, wire
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import (
+    MAX_FRAME_BYTES,
     OLDEST_VERSION,
     SILENCE_LIMIT_S,
     VERSION,
@@ -22,6 +23,7 @@ from ctrl_alt_play.protocol.session import Session, incompatible
 from ctrl_alt_play.protocol.specification import Model, Specification
 
 MOST_OPEN = 4096
+TOO_LARGE = "This is too large to be sent to a node: shorten the server's environment or its startup command."
 _OF_PART_2 = {"readiness", "crash", "hold", "revision"}
 """What part 2 added to a specification."""
 
@@ -89,10 +91,9 @@ class PanelSession(Session):
         """The frame of a command, whose response is awaited from now on.
 
         Raises:
-            Fault: `INSUFFICIENT_RESOURCES` when too many questions are open.
+            Fault: `INSUFFICIENT_RESOURCES` when too many questions are open; `INVALID_PAYLOAD` for a frame that no agent would take.
         """
-        self._expect(command_id, timeout_s)
-        return self.encode(
+        frame = self.encode(
             Command(
                 id=command_id,
                 agent_id=self._node_id,
@@ -101,6 +102,10 @@ class PanelSession(Session):
                 payload=None if payload is None else self._payload(payload),
             )
         )
+        if len(frame.encode()) > MAX_FRAME_BYTES:
+            raise Fault(ErrorCode.INVALID_PAYLOAD, TOO_LARGE)
+        self._expect(command_id, timeout_s)
+        return frame
 
     def _payload(self, payload: Model) -> dict[str, Any]:
         """An agent of part 1 is told what part 1 knows."""

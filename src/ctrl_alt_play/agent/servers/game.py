@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 
 import structlog
 
@@ -42,6 +43,8 @@ class Game:
         self.meter = Meter(record.id, node.engine, self.folder, node.clock)
         self.console = Console(record.id, node.engine, self._hear, self._console_ended)
         self.last_lines: deque[str] = deque(maxlen=LINES_KEPT)
+        self.launched_at: datetime | None = None
+        """When it was last started by this agent."""
         self._node = node
         self._on_line = on_line
         self._looks = self._looked = 0
@@ -133,6 +136,7 @@ class Game:
             Overtaken: something else came first.
         """
         self.last_lines.clear()
+        self.launched_at = self._node.clock.utc()
         await self.console.open()
         try:
             give_way(overtaken)

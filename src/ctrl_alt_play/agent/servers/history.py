@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 
 from pydantic import ValidationError
 
@@ -61,14 +62,14 @@ class History:
             memory_limit_bytes=limits.memory,
             disk_free_bytes=await asyncio.to_thread(self._free_bytes),
             limit_free_bytes=limits.disk - used_bytes if limits.disk and used_bytes is not None else None,
-            last_lines=[] if fault else await self._last_lines(),
+            last_lines=[] if fault else await self._last_lines(self._began_at(memory)),
         )
         ended_at = container.finished_at if container and container.finished_at else None
         told = crashes.report(
             self._game.id,
             seen,
             crashed_at=self._node.clock.utc() if fault or ended_at is None else ended_at,
-            started_at=at_seconds(memory.run.started_at) if memory.run and not fault else None,
+            started_at=None if fault else self._began_at(memory),
             crashes=max(1, len(life.crashed_at)),
             restart_at=None if life.restart_at is None else at_seconds(life.restart_at),
             good=_good_run(memory),
@@ -94,15 +95,22 @@ class History:
             files=written,
         )
 
-    async def _last_lines(self) -> list[str]:
-        """What was heard; or, after a restart of the agent, what Docker has kept."""
-        if self._game.last_lines:
+    def _began_at(self, memory: Memory) -> datetime | None:
+        """When the run that crashed began: the newest of what this agent started and what it remembers."""
+        remembered = at_seconds(memory.run.started_at) if memory.run else None
+        launched = self._game.launched_at
+        return max((each for each in (remembered, launched) if each is not None), default=None)
+
+    async def _last_lines(self, since: datetime | None) -> list[str]:
+        """What was heard, if this agent started the run; else what Docker has kept of it."""
+        if self._game.last_lines and self._game.launched_at is not None:
             return list(self._game.last_lines)
         streams, found = {"stdout": Lines(), "stderr": Lines()}, list[str]()
         with suppress(Fault):
-            async for chunk in self._node.engine.logs(self._game.id, tail=crashes.MOST_LINES):
+            since_s = None if since is None else since.timestamp()
+            async for chunk in self._node.engine.logs(self._game.id, since_s=since_s, tail=crashes.MOST_LINES):
                 found += streams[chunk.stream].feed(chunk.data)
-        return found
+        return found + [line for lines in streams.values() for line in lines.flush()]
 
     def _free_bytes(self) -> int | None:
         try:

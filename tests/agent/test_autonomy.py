@@ -205,7 +205,7 @@ async def test_a_kill_keeps_the_node_from_starting_a_game_again(home: Household)
     assert home.server().life.desired is Desired.OFF
 
 
-async def test_an_agent_whose_journal_cannot_be_written_accepts_nothing_and_tells_the_truth_later(
+async def test_an_agent_whose_journal_cannot_be_written_starts_nothing_and_tells_the_truth_later(
     home: Household, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await home.running(specification=policed(backoff=[0], limit=1))
@@ -221,7 +221,7 @@ async def test_an_agent_whose_journal_cannot_be_written_accepts_nothing_and_tell
         await until(lambda: home.server().state is ServerState.RUNNING)
         await until(lambda: home.teller.crashes)
         with pytest.raises(Fault, match="journal cannot be written") as refusal:
-            await home.ask(STOP)
+            await home.ask(Action.RESTART_SERVER)
         assert refusal.value.code is ErrorCode.INSUFFICIENT_RESOURCES
         assert home.journal.written_seq == written
     await until(lambda: home.journal.written_seq == home.journal.newest_seq)

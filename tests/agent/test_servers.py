@@ -380,6 +380,7 @@ async def test_the_journal_failing_breaks_neither_the_server_nor_the_agent(
     home: Household, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await home.running()
+    await home.running("other")
     stop = await home.ask(STOP)
 
     def full(*_: object) -> None:
@@ -391,6 +392,8 @@ async def test_the_journal_failing_breaks_neither_the_server_nor_the_agent(
     assert home.server().state is ServerState.STOPPED
     with pytest.raises(Fault, match="journal cannot be written"):
         await home.do(START)
+    other = await home.ask(STOP, "other")
+    assert (await home.done(other)).state is ServerState.STOPPED
     monkeypatch.undo()
     await until(lambda: not home.journal.is_stuck)
     assert (await home.do(START)).state is ServerState.RUNNING

@@ -79,3 +79,9 @@ def spool(journal: Path) -> Spool:
 def _read(file: Path, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(file, timeout=10)) as database:
         return database.execute(query, arguments).fetchall()
+
+
+def has_told(journal: Path, server_id: str, word: str) -> bool:
+    """Whether the newest status that an agent has written down of a server, and not yet told, is this."""
+    query = "SELECT data FROM events WHERE server_id = ? AND kind = 'server_status_changed' ORDER BY seq DESC LIMIT 1"
+    return any(json.loads(data).get("currentStatus") == word for (data,) in _read(journal, query, server_id))

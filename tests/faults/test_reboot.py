@@ -70,9 +70,11 @@ async def test_a_node_rebooted_without_its_panel_runs_what_should_run_and_tells_
     pid = await until(runs(world, crashing), AGAIN_WITHIN_S)
     await world.engine.kill_game(crashing)
     await until(runs(world, crashing, unlike=pid), AGAIN_WITHIN_S)
+    await until(lambda: records.has_told(world.agent.database, crashing, "running"), AGAIN_WITHIN_S)
     await world.lose_power()
     await world.boot()
     pids = {server_id: await until(runs(world, server_id), AGAIN_WITHIN_S) for server_id in (*on, crashing)}
+    await until(lambda: records.has_told(world.agent.database, on[0], "running"), AGAIN_WITHIN_S)
     await world.engine.kill_game(on[0])
     await until(runs(world, on[0], unlike=pids[on[0]]), AGAIN_WITHIN_S)
     assert not await runs(world, off)()

@@ -62,6 +62,7 @@ class Health:
             "uptime": round(self._clock.monotonic() - self._began_at, 3),
             "connected": is_up,
             "docker": self._fleet.is_engine_up,
+            "journal": not self._journal.is_stuck,
         }
         return web.json_response(body, status=200 if is_up else 503)
 

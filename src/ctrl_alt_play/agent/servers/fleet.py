@@ -6,6 +6,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
@@ -119,10 +120,20 @@ class Fleet:
         server.check(operation.action)
         if self._known is not None:
             self._known.add(operation.server_id)
-        accepted, _ = await self._node.journal.accept(operation)
-        server.enqueue(accepted)
+        server.enqueue(await self._write_down(operation))
         if server.is_gone:
             await server.drop_waiting()
+
+    async def _write_down(self, operation: OperationRecord) -> OperationRecord:
+        """A full disk is no reason not to end a game; that it ended is told when there is room again."""
+        try:
+            accepted, _ = await self._node.journal.accept(operation)
+        except Fault as fault:
+            if operation.action not in {Action.STOP_SERVER, Action.KILL_SERVER}:
+                raise
+            log.warning("accepted_unwritten", action=operation.action, reason=fault.details)
+            return replace(operation, accepted_at=self._node.clock.utc())
+        return accepted
 
     async def _accept_new(self, operation: OperationRecord) -> None:
         if not self.is_engine_up:
@@ -229,10 +240,10 @@ class Fleet:
 
     def _all_orphans(self) -> Iterator[Orphan]:
         for container in self.orphans.values():
-            yield _orphan(container, is_adoptable=container.specification is not None)
+            yield telling.orphan(container, is_adoptable=container.specification is not None)
         for server in self.servers.values():
             if self._known is not None and server.id not in self._known and server.container is not None:
-                yield _orphan(server.container, is_adoptable=True)
+                yield telling.orphan(server.container, is_adoptable=True)
 
     def _add(self, record: ServerRecord, unfinished: Iterable[OperationRecord]) -> Server:
         if self._tasks is None:
@@ -381,16 +392,6 @@ class Fleet:
         now = self._node.clock.utc()
         news = telling.failure(operation, fault, now)
         self._node.journal.put(telling.end(operation, fault, {}, None, now, *news))
-
-
-def _orphan(container: Container, *, is_adoptable: bool) -> Orphan:
-    return Orphan(
-        server_id=container.server_id,
-        container_id=container.id,
-        state=container.state,
-        image=container.image,
-        is_adoptable=is_adoptable,
-    )
 
 
 def operation_of(

@@ -10,7 +10,7 @@ from ctrl_alt_play.clock import at_seconds
 from ctrl_alt_play.protocol.contents import Action, Outcome, ServerState, StatusChanged
 from ctrl_alt_play.protocol.errors import Fault
 from ctrl_alt_play.protocol.messages import ErrorBody
-from ctrl_alt_play.protocol.part2 import CommandCompleted, ServerSnapshot, UnderWay
+from ctrl_alt_play.protocol.part2 import CommandCompleted, Orphan, ServerSnapshot, UnderWay
 
 STATUS, COMPLETED, CRASHED = "server_status_changed", "command_completed", "server_crashed"
 Result = dict[str, Any]
@@ -109,4 +109,15 @@ def snapshot(
         crashes=len(life.crashed_at),
         restart_at=None if life.restart_at is None else at_seconds(life.restart_at),
         operation=under_way,
+    )
+
+
+def orphan(container: Container, *, is_adoptable: bool) -> Orphan:
+    """A container that no server of the panel's owns."""
+    return Orphan(
+        server_id=container.server_id,
+        container_id=container.id,
+        state=container.state,
+        image=container.image,
+        is_adoptable=is_adoptable,
     )

@@ -7,8 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from ctrl_alt_play.agent.records import DESIRES
 from ctrl_alt_play.agent.servers.life import DOWN, LEADS_TO, MOST_WAITING, UP, Duty, Life, Process, Sight, check
-from ctrl_alt_play.agent.tables import DESIRES
 from ctrl_alt_play.protocol.contents import Action, ServerState
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import CrashPolicy, Desired, Hold

@@ -150,11 +150,18 @@ class Journal:
                 await self._run(spool.meet_part2)
 
     async def take_over(self, acked: int) -> None:
-        """The panel knows of more events than this journal, which was set back, as by a backup: those that it has not told get new numbers."""
-        if acked > self.newest_seq:
-            log.warning("journal_was_set_back", newest=self.newest_seq, acked=acked)
-            await self._caught_up()
-            self.newest_seq = self.written_seq = await self._run(lambda db: spool.renumber(db, acked))
+        """The panel knows of more events than this journal, which was set back, as by a backup: those that it has not told get new numbers.
+
+        Raises:
+            Fault, sqlite3.Error: they cannot, just now.
+        """
+        if acked <= self.newest_seq:
+            return
+        await self._caught_up()
+        log.warning("journal_was_set_back", newest=self.newest_seq, acked=acked)
+        self.newest_seq += acked
+        await self._run(lambda db: spool.renumber(db, acked))
+        self.written_seq += acked
 
     def ack(self, seq: int) -> None:
         """The panel has kept all up to here: they are forgotten."""
@@ -205,8 +212,9 @@ class Journal:
             await self._stuck(error)
             return
         except Exception:  # one entry that cannot be written at all must not hold up the others
-            log.exception("journal_entries_broken", entries=len(batch))
-            await self._write_each(batch)
+            log.exception("journal_entry_broken", entries=len(batch))
+            await self._set_aside(batch)
+            return
         self.is_stuck, self._forgotten = False, acked
         for entry in batch:
             if self._waiting and self._waiting[0] is entry:  # else it has gone for want of room
@@ -217,10 +225,19 @@ class Journal:
                 written.set_result(None)
         self.on_written()
 
-    async def _write_each(self, batch: list[tuple[Entry, int, asyncio.Future[None]]]) -> None:
-        for entry, seq, _ in batch:
-            with contextlib.suppress(Exception):
+    async def _set_aside(self, batch: list[tuple[Entry, int, asyncio.Future[None]]]) -> None:
+        """Gives up what cannot be written at all. Writing the others a second time, with the rest, changes nothing."""
+        for each in batch:
+            entry, seq, written = each
+            try:
                 await self._run(lambda db, e=entry, s=seq: spool.write(db, [(e, s)], 0))  # type: ignore[misc]
+            except sqlite3.Error as error:
+                await self._stuck(error)
+                return
+            except Exception:
+                log.exception("journal_entry_lost", seq=seq)
+                self._waiting.remove(each)
+                written.cancel()
 
     async def _stuck(self, error: sqlite3.Error) -> None:
         if not self.is_stuck:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sqlite3
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.system import system_info
 from ctrl_alt_play.protocol.agent_session import AgentSession, Answers, Received, Request
 from ctrl_alt_play.protocol.contents import ServerStatus
+from ctrl_alt_play.protocol.errors import Fault
 from ctrl_alt_play.protocol.messages import INCOMPATIBLE, MAX_FRAME_BYTES
 from ctrl_alt_play.protocol.part2 import Ack, Welcome
 
@@ -166,7 +168,10 @@ class Link:
                 self._metrics.frames.labels(kind).inc(count)
             if isinstance(received.told, Welcome):
                 await self._node.journal.meet_part2()
-                await self._node.journal.take_over(received.told.acked_seq)
+                try:
+                    await self._node.journal.take_over(received.told.acked_seq)
+                except (Fault, sqlite3.Error) as error:
+                    raise ConnectionError("the journal cannot be brought in step with the panel") from error
             self._hear(received, session)
             for reply in received.replies:
                 self._outbox.answer(reply)

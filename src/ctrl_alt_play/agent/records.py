@@ -10,6 +10,15 @@ from ctrl_alt_play.protocol.contents import Action
 from ctrl_alt_play.protocol.errors import Fault
 from ctrl_alt_play.protocol.specification import Desired, Model, Specification
 
+DESIRES = {
+    Action.START_SERVER: Desired.ON,
+    Action.RESTART_SERVER: Desired.ON,
+    Action.STOP_SERVER: Desired.OFF,
+    Action.KILL_SERVER: Desired.OFF,
+    Action.DELETE_SERVER: Desired.OFF,
+}
+"""What is wanted of a server once such a command is accepted."""
+
 
 class Run(Model):
     """One life of a game's process, and whether it was seen to be ready; None where no rule asks, or while that is awaited."""

@@ -43,15 +43,11 @@ def meet_part2(database: sqlite3.Connection) -> None:
         database.execute("UPDATE spool SET is_acknowledged = 1")
 
 
-def renumber(database: sqlite3.Connection, acked: int) -> int:
-    """Gives all events numbers after `acked`, in their order; gives the newest."""
+def renumber(database: sqlite3.Connection, acked: int) -> None:
+    """Gives all events numbers after `acked`, in their order; `acked` is higher than all that were given."""
     with tables.transaction(database):
-        found = database.execute("SELECT seq FROM events ORDER BY seq DESC").fetchall()
-        newest = acked + len(found)
-        for place, (seq,) in enumerate(found):
-            database.execute("UPDATE events SET seq = ? WHERE seq = ?", (newest - place, seq))
-        database.execute("UPDATE spool SET newest = ?", (newest,))
-    return newest
+        database.execute("UPDATE events SET seq = seq + ?", (acked,))
+        database.execute("UPDATE spool SET newest = newest + ?", (acked,))
 
 
 def write(database: sqlite3.Connection, entries: Sequence[tuple[Entry, int]], acked: int) -> None:

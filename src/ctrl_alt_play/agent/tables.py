@@ -10,24 +10,16 @@ from datetime import UTC, datetime
 import structlog
 from pydantic import ValidationError
 
-from ctrl_alt_play.agent.records import Ending, Known, Memory, OperationRecord, ServerRecord
+from ctrl_alt_play.agent.records import DESIRES, Ending, Known, Memory, OperationRecord, ServerRecord
 from ctrl_alt_play.protocol.contents import PAYLOADS, Action
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.specification import Desired, Specification
+from ctrl_alt_play.protocol.specification import Specification
 
 log = structlog.get_logger(__name__)
 FIRST_UID, LAST_UID = 20000, 59999
 KEPT_S = 48 * 3600.0
 KEPT_AT_LEAST = 1000
 """So many ended commands are remembered whatever the clock says: it may have jumped."""
-DESIRES = {
-    Action.START_SERVER: Desired.ON,
-    Action.RESTART_SERVER: Desired.ON,
-    Action.STOP_SERVER: Desired.OFF,
-    Action.KILL_SERVER: Desired.OFF,
-    Action.DELETE_SERVER: Desired.OFF,
-}
-"""What is wanted of a server once such a command is accepted."""
 
 
 @contextmanager

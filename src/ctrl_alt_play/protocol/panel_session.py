@@ -20,12 +20,10 @@ from ctrl_alt_play.protocol.messages import (
 )
 from ctrl_alt_play.protocol.part2 import ProtocolRange
 from ctrl_alt_play.protocol.session import Session, incompatible
-from ctrl_alt_play.protocol.specification import Model, Specification
+from ctrl_alt_play.protocol.specification import PART2_FIELDS, Model, Specification
 
 MOST_OPEN = 4096
 TOO_LARGE = "This is too large to be sent to a node: shorten the server's environment or its startup command."
-_OF_PART_2 = {"readiness", "crash", "hold", "revision"}
-"""What part 2 added to a specification."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ class PanelSession(Session):
     def _payload(self, payload: Model) -> dict[str, Any]:
         """An agent of part 1 is told what part 1 knows."""
         if self.version == OLDEST_VERSION and isinstance(payload, Specification):
-            return payload.model_dump(by_alias=True, exclude_none=True, exclude=_OF_PART_2)
+            return payload.model_dump(by_alias=True, exclude_none=True, exclude=PART2_FIELDS)
         return wire(payload)
 
     def receive(self, frame: str | bytes) -> Received:

@@ -14,7 +14,7 @@ import structlog
 
 from ctrl_alt_play.agent.engine.base import Container
 from ctrl_alt_play.agent.records import Known, Memory, OperationRecord, ServerRecord
-from ctrl_alt_play.agent.servers import readiness, telling
+from ctrl_alt_play.agent.servers import lines, readiness, telling
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.servers.server import Server
 from ctrl_alt_play.logs import nothing_carried
@@ -24,9 +24,6 @@ from ctrl_alt_play.protocol.part2 import Orphan, StateSnapshot
 from ctrl_alt_play.protocol.specification import Desired, Model, Specification
 
 ENGINE_RETRY_S = 0.5
-LINE_TIMEOUT_S = 0.8
-INTERRUPTED = "It was cut off in the middle; whether the game got the line is not known."
-NO_CONSOLE = "The server is not running, so it has no console to write to."
 LOOKS_AT_ONCE = 16
 PULSE_EVERY_S = 10.0
 LIST_EVERY = 6
@@ -152,7 +149,7 @@ class Fleet:
         self._add(record or wanted, ()).resume(accepted)
 
     def _adopted(self, server_id: str, adoption: AdoptPayload) -> ServerRecord:
-        """A orphan as a server of ours; that it runs is what is wanted of it."""
+        """An orphan as a server of ours; that it runs is what is wanted of it."""
         orphan = self.orphans.get(server_id)
         if orphan is None:
             raise Fault(ErrorCode.CONTAINER_NOT_FOUND, f"No container of an unknown server {server_id} is here.")
@@ -172,53 +169,12 @@ class Fleet:
         self.find(server_id).inbox.cancel(command_id)
 
     async def send_line(self, operation: OperationRecord, payload: LinePayload) -> datetime | None:
-        """Writes a line to a game's console, once for each id, after those that were asked for before. Answers within 0.8 s.
-
-        Gives when a line of this id was written before; None when it is written now.
+        """As `lines.send`, to a server by its id.
 
         Raises:
             Fault: no such server, or nothing that reads.
         """
-        server = self.find(operation.server_id)
-        if operation.id is None:
-            await self._write_line(server, payload)
-            return None
-        if not server.game.console.is_open and await self._node.journal.outcome(operation.id) is None:
-            raise Fault(ErrorCode.INVALID_STATE, NO_CONSOLE)
-        try:
-            accepted, _ = await self._node.journal.accept(operation)
-        except sqlite3.IntegrityError:
-            return await self._written_before(operation.id)
-        await self._write_once(server, accepted, payload)
-        return None
-
-    async def _written_before(self, command_id: str) -> datetime | None:
-        known = await self._node.journal.outcome(command_id)
-        if known is None or not known.has_ended:
-            raise Fault(ErrorCode.INVALID_STATE, "The line of this id is being written.")
-        if known.fault is not None:
-            raise known.fault
-        return known.accepted_at
-
-    async def _write_once(self, server: Server, operation: OperationRecord, payload: LinePayload) -> None:
-        began_at, fault = self._node.clock.utc(), None
-        try:
-            await self._write_line(server, payload)
-        except Fault as error:
-            fault = error
-            raise
-        except asyncio.CancelledError:
-            fault = Fault(ErrorCode.INTERRUPTED, INTERRUPTED)
-            raise
-        finally:
-            self._node.journal.put(telling.end(operation, fault, {}, began_at, self._node.clock.utc()))
-
-    async def _write_line(self, server: Server, payload: LinePayload) -> None:
-        try:
-            async with asyncio.timeout(LINE_TIMEOUT_S), server.line_turns():
-                await server.game.console.write(payload.line)
-        except TimeoutError as error:
-            raise Fault(ErrorCode.TIMEOUT, "The game does not read its console: its input is full.") from error
+        return await lines.send(self._node, self.find(operation.server_id), operation, payload)
 
     def meet(self, known: Iterable[str]) -> None:
         """The panel knows these servers; what else there is are orphans to it, for whatever reason it forgot them."""
@@ -343,6 +299,7 @@ class Fleet:
             if fault is not None:
                 raise fault
         self._know_orphans(found)
+        log.info("engine_watched", servers=len(self.servers), unknown_containers=len(self.orphans))
 
     def _know_orphans(self, found: dict[str, Container]) -> None:
         orphans = {
@@ -356,7 +313,6 @@ class Fleet:
         self.orphans = orphans
         if is_news:
             self.on_orphans()
-        log.info("engine_watched", servers=len(self.servers), unknown_containers=len(orphans))
 
     async def _look(self, server: Server) -> None:
         try:
@@ -381,7 +337,7 @@ class Fleet:
         for operation in unfinished:
             server = self.servers.get(operation.server_id)
             if operation.action is Action.SEND_COMMAND:
-                self._end_unperformed(operation, Fault(ErrorCode.INTERRUPTED, INTERRUPTED))
+                self._end_unperformed(operation, Fault(ErrorCode.INTERRUPTED, lines.INTERRUPTED))
             elif server is None:
                 self._end_unperformed(operation, Fault(ErrorCode.INVALID_STATE, "The server is gone."))
             else:

@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ctrl_alt_play.agent.records import Ended, Memory
+from ctrl_alt_play.agent.records import DESIRES, Ended, Memory
 from ctrl_alt_play.agent.servers.crashes import next_start
-from ctrl_alt_play.agent.tables import DESIRES
 from ctrl_alt_play.protocol.contents import Action, Outcome, ServerState
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import CrashPolicy, Desired, Hold

@@ -12,7 +12,7 @@ from datetime import datetime
 import structlog
 
 from ctrl_alt_play.agent.engine.base import Container
-from ctrl_alt_play.agent.records import OperationRecord, ServerRecord
+from ctrl_alt_play.agent.records import DESIRES, OperationRecord, ServerRecord
 from ctrl_alt_play.agent.servers import telling
 from ctrl_alt_play.agent.servers.actions import Actions
 from ctrl_alt_play.agent.servers.book import Book
@@ -25,7 +25,6 @@ from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.servers.steps import Steps
 from ctrl_alt_play.agent.servers.turns import Overtaken, Turns, unless_overtaken
 from ctrl_alt_play.agent.servers.watch import Watch
-from ctrl_alt_play.agent.tables import DESIRES
 from ctrl_alt_play.logs import carrying
 from ctrl_alt_play.protocol.contents import Action, ServerState
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault

@@ -8,8 +8,9 @@ from tests.fakes.clock import NOON, HeldClock
 from tests.fakes.transcript import DATA, text_of
 
 from ctrl_alt_play.protocol.agent_session import AgentSession, Answers
-from ctrl_alt_play.protocol.contents import EVENTS, PAYLOADS, TO_AGENT, TO_PANEL, Action, wire
+from ctrl_alt_play.protocol.contents import EVENTS, PAYLOADS, QUESTIONS, TO_AGENT, TO_PANEL, Action, wire
 from ctrl_alt_play.protocol.errors import Fault
+from ctrl_alt_play.protocol.live import ConsolePage, SearchPage
 from ctrl_alt_play.protocol.messages import INCOMPATIBLE, Event, encode, parse, read
 from ctrl_alt_play.protocol.panel_session import PanelSession
 from ctrl_alt_play.protocol.part2 import Ack, ProtocolRange, ServerSnapshot, Welcome
@@ -55,8 +56,9 @@ def test_a_command_goes_both_ways(agent: AgentSession, panel: PanelSession, exam
     action = Action(request.verb)
     assert type(request.content) is PAYLOADS[action]
     assert panel.command(request.id, action, request.server_id, request.content, 10) == text
-    response = agent.accept(request)
     expected = {**example["expect"][0], "timestamp": "2026-11-20T12:00:00.000Z"}
+    asked = action in QUESTIONS
+    response = agent.respond(request, expected["message"], expected["data"]) if asked else agent.accept(request)
     assert json.loads(response) == expected
     answered = panel.receive(response).answered
     assert answered is not None
@@ -100,12 +102,22 @@ def test_an_envelope_loses_nothing(example: Example) -> None:
     assert json.loads(encode(parse(text_of(example["message"])), NOON)) == example["message"]
 
 
+ANSWERS = {Action.CONSOLE_HISTORY: ConsolePage, Action.CONSOLE_ATTACH: ConsolePage, Action.CONSOLE_SEARCH: SearchPage}
+
+
+@pytest.mark.parametrize("example", [each for each in COMMANDS if each["message"]["action"] in ANSWERS], ids=name_of)
+def test_what_answers_a_question_can_be_read_and_written_again(example: Example) -> None:
+    data = example["expect"][0]["data"]
+    answer = read(ANSWERS[example["message"]["action"]], data)
+    assert json.loads(answer.model_dump_json(by_alias=True, exclude_none=True, exclude_unset=True)) == data
+
+
 def test_each_message_of_part_2_has_an_example() -> None:
     told = {example["message"].get("event") or example["message"]["type"] for example in TO_PANELS}
     assert told >= {"system_info", "state_snapshot", *EVENTS}
     assert {example["message"]["type"] for example in WORDS} == {"welcome", "ack"} <= set(TO_AGENT)
     asked = {example["message"]["action"] for example in COMMANDS}
-    assert asked == {Action.CREATE_SERVER, Action.UPDATE_SERVER, Action.ADOPT_SERVER, Action.CANCEL}
+    assert asked == {Action.CREATE_SERVER, Action.UPDATE_SERVER, Action.ADOPT_SERVER, Action.CANCEL, *QUESTIONS}
 
 
 def test_the_first_snapshot_has_a_server_with_all_that_can_be_told() -> None:

@@ -8,6 +8,7 @@ from typing import Any, assert_never
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.protocol.contents import (
     ACCEPTED_STATUS,
+    OF_NODE,
     PAYLOADS,
     TO_AGENT,
     Action,
@@ -151,7 +152,7 @@ class AgentSession(Session):
             fault = Fault(ErrorCode.UNKNOWN_ACTION, f"Unknown action: {command.action}")
             return Received(replies=(self.refuse(command.id, fault),))
         try:
-            server_id = read(_Named, {"serverId": command.server_id}).server_id
+            server_id = "" if action in OF_NODE else read(_Named, {"serverId": command.server_id}).server_id
             content = read(PAYLOADS[action], self._understood(command.payload))
         except Fault as fault:
             return Received(replies=(self.refuse(command.id, fault),))

@@ -6,6 +6,15 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ctrl_alt_play.protocol.errors import ErrorCode
+from ctrl_alt_play.protocol.live import (
+    AttachPayload,
+    ConsoleBatch,
+    HistoryPayload,
+    PlayersChanged,
+    Samples,
+    SearchPayload,
+    WatchPayload,
+)
 from ctrl_alt_play.protocol.messages import CommandId, Instant, News
 from ctrl_alt_play.protocol.part2 import (
     Ack,
@@ -33,7 +42,22 @@ class Action(StrEnum):
     UPDATE_SERVER = "update_server"
     ADOPT_SERVER = "adopt_server"
     CANCEL = "cancel"
+    CONSOLE_ATTACH = "console_attach"
+    CONSOLE_DETACH = "console_detach"
+    CONSOLE_HISTORY = "console_history"
+    CONSOLE_SEARCH = "console_search"
+    WATCH_FIGURES = "watch_figures"
 
+
+QUESTIONS = frozenset(
+    (
+        *(Action.CONSOLE_ATTACH, Action.CONSOLE_DETACH, Action.CONSOLE_HISTORY, Action.CONSOLE_SEARCH),
+        Action.WATCH_FIGURES,
+    )
+)
+"""They change nothing that lasts, so they are neither journaled nor ended: the response is all."""
+OF_NODE = frozenset((Action.WATCH_FIGURES,))
+"""About no single server: their command names none."""
 
 ACCEPTED_STATUS = {
     Action.CREATE_SERVER: "creating",
@@ -228,6 +252,9 @@ class SystemInfo(News):
         default=None, max_length=128, description="of the journal; where it is new, `seq` begins anew"
     )
     clock: Instant = None
+    queries: list[str] | None = Field(
+        default=None, max_length=256, description="the game queries that it knows, by name"
+    )
 
 
 class LegacyTraffic(News):
@@ -285,6 +312,11 @@ PAYLOADS: dict[Action, type[Model]] = {
     Action.UPDATE_SERVER: Specification,
     Action.ADOPT_SERVER: AdoptPayload,
     Action.CANCEL: CancelPayload,
+    Action.CONSOLE_ATTACH: AttachPayload,
+    Action.CONSOLE_DETACH: Nothing,
+    Action.CONSOLE_HISTORY: HistoryPayload,
+    Action.CONSOLE_SEARCH: SearchPayload,
+    Action.WATCH_FIGURES: WatchPayload,
 }
 
 EVENTS: dict[str, type[Model]] = {
@@ -293,6 +325,9 @@ EVENTS: dict[str, type[Model]] = {
     "command_completed": CommandCompleted,
     "server_crashed": ServerCrashed,
     "operation_progress": OperationProgress,
+    "console": ConsoleBatch,
+    "samples": Samples,
+    "players_changed": PlayersChanged,
 }
 
 TO_AGENT: dict[str, type[Model]] = {
@@ -322,8 +357,9 @@ TO_PANEL: dict[str, type[Model]] = {
 
 OF_PART_2 = frozenset(
     (
-        *(Action.UPDATE_SERVER, Action.ADOPT_SERVER, Action.CANCEL),
+        *(Action.UPDATE_SERVER, Action.ADOPT_SERVER, Action.CANCEL, *QUESTIONS),
         *("ack", "state_snapshot", "command_completed", "server_crashed", "operation_progress"),
+        *("console", "samples", "players_changed"),
     )
 )
 """Actions, events and messages that nobody knows who speaks part 1. `welcome` is what ends it."""

@@ -96,7 +96,7 @@ class PanelSession(Session):
                 id=command_id,
                 agent_id=self._node_id,
                 action=action,
-                server_id=server_id,
+                server_id=server_id or None,
                 payload=None if payload is None else self._payload(payload),
             )
         )

@@ -1,5 +1,6 @@
 """What a server is made of: the payload of `create_server`."""
 
+import shlex
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -58,6 +59,18 @@ def _text(value: object) -> object:
 
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[^=\x00]+$", max_length=256)]
 EnvironmentValue = Annotated[str, BeforeValidator(_text), StringConstraints(pattern=r"^[^\x00]*$", max_length=65536)]
+
+
+_SHELL_CHARACTERS = set("|&;<>()$`\n*?[]{}~")
+
+
+def arguments(startup: str) -> list[str]:
+    """The startup text as a program and its arguments; through the image's shell only where it is written in a shell's language.
+
+    Raises:
+        ValueError: a quote is not closed.
+    """
+    return ["/bin/sh", "-c", startup] if _SHELL_CHARACTERS & set(startup) else shlex.split(startup)
 
 
 class Model(BaseModel):
@@ -186,6 +199,21 @@ class CrashPolicy(Model):
     )
 
 
+class Query(Model):
+    """How the game tells who plays, in its family's own protocol. The port is the game's own."""
+
+    protocol: str = Field(min_length=1, max_length=32, description="minecraft, quake3, source, …")
+    port: int | None = Field(default=None, ge=1, le=65535, description="left out: the first of the server's ports")
+
+
+class ConsoleRule(Model):
+    """How the game's console is, and how much of what it writes the node keeps; what goes first is the oldest."""
+
+    tty: bool = Field(default=False, description="the game gets a terminal; both of its streams are one then")
+    keep_bytes: int = Field(default=20 * MIB, ge=MIB, le=2**40)
+    keep_days: float = Field(default=30, gt=0, le=3650)
+
+
 class Desired(StrEnum):
     """What is wanted of a server, for as long as nothing holds it."""
 
@@ -212,6 +240,8 @@ class Recipe(Model):
     stop: StopRule = StopRule()
     readiness: Readiness = Readiness()
     crash: CrashPolicy = CrashPolicy()
+    query: Query | None = None
+    console: ConsoleRule = ConsoleRule()
 
     @field_validator("image")
     @classmethod
@@ -221,7 +251,9 @@ class Recipe(Model):
             raise ValueError("name an image, such as example.org/games/quake:1")
         return image
 
-    @field_validator("environment", "limits", "ports", "startup", "stop", "readiness", "crash", mode="before")
+    @field_validator(
+        "environment", "limits", "ports", "startup", "stop", "readiness", "crash", "console", mode="before"
+    )
     @classmethod
     def _null_is_nothing(cls, value: object, info: ValidationInfo) -> object:
         if value is not None:
@@ -229,7 +261,7 @@ class Recipe(Model):
         return {"ports": (), "startup": ""}.get(info.field_name or "", {})
 
 
-PART2_FIELDS = {"readiness", "crash", "hold", "revision"}
+PART2_FIELDS = {"readiness", "crash", "query", "console", "hold", "revision"}
 _SHARED: dict[str, type[Model]] = {"readiness": Readiness, "crash": CrashPolicy}
 
 

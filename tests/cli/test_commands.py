@@ -75,6 +75,12 @@ def test_a_server_is_held_and_released(panel: FakePanel, arguments: list[str], h
     assert panel.changes == [("PUT", f"{SERVER_PATH}/hold", {"hold": hold})]
 
 
+def test_a_server_is_reinstalled(panel: FakePanel) -> None:
+    panel.answers["POST", f"{SERVER_PATH}/reinstall"] = (202, OPERATION)
+    assert run("server", "reinstall", SERVER_ID, "--no-wait").exit_code == 0
+    assert panel.changes == [("POST", f"{SERVER_PATH}/reinstall", None)]
+
+
 def test_a_name_is_enough_to_find_a_server(panel: FakePanel) -> None:
     panel.answers["GET", "/api/servers"] = {
         "items": [SERVER, SERVER | {"id": "4", "name": "arena 2"}],

@@ -40,8 +40,12 @@ class Part2Agent:
     unanswered: set[str] = field(default_factory=set)
     unfinished: set[str] = field(default_factory=set)
     refusals: dict[str, tuple[str, str]] = field(default_factory=dict)
+    unreadable: set[str] = field(default_factory=set)
+    """Startup commands of which it takes none, for good."""
     servers: dict[str, Data] = field(default_factory=dict)
     orphans: list[Data] = field(default_factory=list)
+    queries: list[str] | None = None
+    """The game queries that it tells it knows."""
     seq: int = 0
     spool: list[Data] = field(default_factory=list)
     """Events that the panel did not acknowledge."""
@@ -71,7 +75,10 @@ class Part2Agent:
         self.closed_with = None
         self.received.clear()
         protocol = {} if self.protocol is None else {"protocol": self.protocol, "spoolId": self.spool_id}
-        await self.tell("system_info", {"nodeId": self.node_id, "os": "linux", "agentVersion": "1", **protocol})
+        queries = {} if self.queries is None else {"queries": self.queries}
+        await self.tell(
+            "system_info", {"nodeId": self.node_id, "os": "linux", "agentVersion": "1", **protocol, **queries}
+        )
         self._reader = asyncio.create_task(self._read(self._connection), name=f"agent {self.node_id}")
 
     async def go(self) -> None:
@@ -163,9 +170,8 @@ class Part2Agent:
         if (answer := self._answers.get(id_)) is not None:
             await self.send(answer)
             return
-        if action in self.refusals:
-            code, text = self.refusals[action]
-            error = {"code": code, "message": text}
+        if (refusal := self._refusal(command)) is not None:
+            error = {"code": refusal[0], "message": refusal[1]}
             await self.send({"id": id_, "type": "response", "success": False, "error": error, "timestamp": now()})
             return
         data = {"serverId": command.get("serverId"), "status": "processing"}
@@ -178,6 +184,11 @@ class Part2Agent:
         if action != "get_status":
             self.done.append(id_)
             await self._act(command)
+
+    def _refusal(self, command: Data) -> tuple[str, str] | None:
+        if (command.get("payload") or {}).get("startup") in self.unreadable:
+            return "CONFIG_INVALID", "That cannot be."
+        return self.refusals.get(command["action"])
 
     async def _act(self, command: Data) -> None:
         action, server_id = command["action"], command.get("serverId", "")

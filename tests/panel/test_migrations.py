@@ -2,14 +2,18 @@
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
+from sqlalchemy import event
 from tests.panel.support import make_config
 
+from ctrl_alt_play.clock import SystemClock
 from ctrl_alt_play.errors import StartupError
-from ctrl_alt_play.panel.db import make_engine
+from ctrl_alt_play.panel.db import Database, make_engine
 from ctrl_alt_play.panel.migrations import alembic_config, migrate
+from ctrl_alt_play.panel.operations import service as operations
 
 
 async def test_migrations_make_what_the_models_say(tmp_path: Path) -> None:
@@ -37,6 +41,26 @@ async def test_migrations_go_back_as_well(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "panel.db") as database:
         assert database.execute("SELECT name FROM sqlite_master WHERE name LIKE 'servers%'").fetchall() == []
     database.close()
+
+
+async def test_what_ended_long_ago_is_found_without_looking_at_all_operations(tmp_path: Path) -> None:
+    config = make_config(tmp_path)
+    await migrate(config)
+    database = Database(config.database)
+    asked: list[tuple[str, Any]] = []
+
+    def listen(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", listen)
+    async with database.reading() as session:
+        await operations.forget_old(session, SystemClock().utc())
+        ((statement, parameters),) = asked
+        connection = await session.connection()
+        plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        steps = [row[-1] for row in plan]
+    await database.close()
+    assert any("operations USING INDEX ix_operations_finished_at" in step for step in steps), steps
 
 
 async def test_a_database_of_a_newer_program_is_refused(tmp_path: Path) -> None:

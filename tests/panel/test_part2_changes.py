@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select
 from tests.fakes.part2_agent import Part2Agent
 from tests.panel.support import SPECIFICATION, PanelUnderTest, Person, until
-from tests.panel.test_part2_operations import actor, orders, state
+from tests.panel.test_part2_operations import actor, cut_off, orders, state
 
 from ctrl_alt_play.panel.errors import Conflict, NodeRefused, NotFound
 from ctrl_alt_play.panel.models import Event, Node, Operation, Server
@@ -65,6 +65,57 @@ async def test_a_change_for_a_node_that_is_away_is_kept_and_taken_over_when_it_i
     await until(taken_over)
     history = (await admin.get(f"/api/servers/{server_id}/operations"))["items"]
     assert [(one["kind"], one["created_by"]) for one in history] == [("update", admin.id)] * 2 + [("create", admin.id)]
+
+
+@pytest.fixture
+def _long_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told a second time is not told so for want of an end."""
+    monkeypatch.setattr("ctrl_alt_play.panel.servers.revisions.FIRST_PAUSE_S", 3600.0)
+
+
+@pytest.mark.usefixtures("_long_pause")
+async def test_what_a_node_lacks_is_told_once_at_each_coming_and_not_before_it_told_the_truth(
+    panel: PanelUnderTest, admin: Person
+) -> None:
+    revisions = panel.app.state.revisions
+    agent = await panel.connected(await panel.part2_agent(unfinished={"update_server"}))
+    server_id = await panel.server(agent)
+    await agent.go()
+    await panel.sees_node(agent, online=False)
+    await orders(panel).update(actor(admin), server_id, changed(startup="./new"))
+    for _ in range(2):
+        await agent.dial()
+        await until(lambda: agent.of("welcome"))
+        await panel.sees_node(agent, online=True)
+        await revisions.tell_due()
+        assert not agent.commands("update_server")
+        await agent.tell_truth()
+        await until(lambda: agent.commands("update_server"))
+        await revisions.tell(agent.node_id)
+        await revisions.tell_due()
+        assert len(agent.commands("update_server")) == 1
+        await agent.go()
+        await panel.sees_node(agent, online=False)
+
+
+@pytest.mark.usefixtures("_long_pause")
+async def test_what_was_told_while_a_node_catches_up_is_not_told_again_at_the_end_of_that(
+    panel: PanelUnderTest, admin: Person
+) -> None:
+    agent = await panel.connected(await panel.part2_agent(unfinished={"update_server"}))
+    server_id = await panel.server(agent)
+    _, left_over = await cut_off(panel, agent, "start")
+    await orders(panel).update(actor(admin), server_id, changed(startup="./new"))
+    agent.unanswered.add("start_server")
+    agent._answers.clear()
+    await agent.come()
+    await until(lambda: agent.commands("start_server"))
+    await panel.app.state.revisions.tell_due()
+    await until(lambda: agent.commands("update_server"))
+    await agent.send(agent._answers[left_over["id"]])
+    await panel.app.state.revisions.tell(agent.node_id)
+    assert len(agent.commands("update_server")) == 1
+    await agent.go()
 
 
 async def test_a_hold_is_told_to_the_node_and_forbids_a_start(panel: PanelUnderTest, admin: Person) -> None:

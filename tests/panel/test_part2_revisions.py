@@ -215,14 +215,17 @@ async def test_a_revision_beyond_all_bounds_is_none(panel: PanelUnderTest, admin
     assert (await revisions(panel, server_id))[0] < 2**31
 
 
-async def test_what_was_kept_and_is_refused_for_good_is_written_down_once(panel: PanelUnderTest, admin: Person) -> None:
+async def test_what_was_kept_and_is_refused_for_good_even_undone_is_written_down_once(
+    panel: PanelUnderTest, admin: Person
+) -> None:
     agent = await panel.connected(await panel.part2_agent())
     server_id = await panel.server(agent)
     await agent.go()
     await panel.sees_node(agent, online=False)
     await admin.patch(f"/api/servers/{server_id}", {"startup": "./new"}, 202)
     agent.refusals["update_server"] = ("CONFIG_INVALID", "That cannot be.")
-    expected = [("update", "failed", "CONFIG_INVALID"), ("update", "succeeded", None), ("create", "succeeded", None)]
+    refused = ("update", "failed", "CONFIG_INVALID")
+    expected = [refused, refused, ("update", "succeeded", None), ("create", "succeeded", None)]
 
     async def written_down() -> bool:
         return await history(admin, server_id) == expected

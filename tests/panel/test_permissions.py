@@ -131,6 +131,7 @@ def test_there_is_a_permission_for_cancelling_each_kind_of_operation() -> None:
         ("POST", "/api/servers/{owned}/kill"),
         ("PATCH", "/api/servers/{owned}"),
         ("PUT", "/api/servers/{owned}/hold"),
+        ("POST", "/api/servers/{owned}/reinstall"),
         ("GET", "/api/nodes/first/events"),
         ("POST", "/api/nodes/first/orphans/{owned}/adopt"),
     ],

@@ -128,10 +128,24 @@ async def test_a_change_is_undone_or_kept_on_postgresql(postgresql: str, tmp_pat
         await panel.admin.patch(path, change, 202)
         agent.refusals.clear()
 
-        async def taken() -> bool:
-            return (await panel.admin.get(path))["node_revision"] == 2
+        async def has_taken(revision: int) -> None:
+            async def so() -> bool:
+                return (await panel.admin.get(path))["node_revision"] == revision
 
-        await until(taken)
+            await until(so)
+
+        await has_taken(2)
+        await agent.go()
+        await panel.sees_node(agent, online=False)
+        agent.unreadable.add("./bad")
+        await panel.admin.patch(path, {"startup": "./bad", "ports": []}, 202)
+        await agent.come()
+        await has_taken(4)
+        server = await panel.admin.get(path)
+        assert (server["startup"], server["ports"][0]["external"]) == ("./new", 27971)
+        problem = await panel.admin.post(f"{path}/reinstall", status=409)
+        assert problem["code"] == "SERVER_INSTALLED"
+        await agent.go()
 
 
 async def test_migrations_make_what_the_models_say_on_postgresql(postgresql: str, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ SEEN = {
     ServerState.CRASHED: Status.CRASHED,
     ServerState.UNKNOWN: Status.UNKNOWN,
 }
+UP = (ServerState.STARTING, ServerState.RUNNING, ServerState.STOPPING)
 DOING = {
     OperationKind.START: dict.fromkeys(
         (ServerState.ABSENT, ServerState.CREATED, ServerState.STOPPED, ServerState.CRASHED, ServerState.UNKNOWN),
@@ -34,12 +35,8 @@ DOING = {
         ServerState.RUNNING: Status.STOPPING,
         ServerState.STOPPING: Status.STOPPING,
     },
-    OperationKind.STOP: dict.fromkeys(
-        (ServerState.STARTING, ServerState.RUNNING, ServerState.STOPPING), Status.STOPPING
-    ),
-    OperationKind.KILL: dict.fromkeys(
-        (ServerState.STARTING, ServerState.RUNNING, ServerState.STOPPING), Status.STOPPING
-    ),
+    OperationKind.STOP: dict.fromkeys(UP, Status.STOPPING),
+    OperationKind.KILL: dict.fromkeys(UP, Status.STOPPING),
 }
 
 
@@ -47,7 +44,7 @@ def expected(
     observed: ServerState, hold: Hold, creation: OperationState | None, current: OperationKind | None, *, online: bool
 ) -> tuple[Status, datetime]:
     was_made = creation if observed is ServerState.ABSENT else None
-    if hold is Hold.SUSPENDED:
+    if hold is Hold.SUSPENDED and observed not in UP:
         return Status.SUSPENDED, HELD
     if was_made is OperationState.FAILED:
         return Status.INSTALL_FAILED, CREATION
@@ -83,6 +80,8 @@ def facts(**more: Any) -> Facts:
     )
 
 
+SUSPENDED: dict[str, Any] = {"hold": Hold.SUSPENDED, "hold_since": HELD}
+AWAY = "the node is away since 2026-01-01 01:00:00 UTC"
 CRASHED: dict[str, Any] = {"observed": ServerState.CRASHED, "exit_code": 1, "node_tells_all": True}
 
 
@@ -92,14 +91,26 @@ CRASHED: dict[str, Any] = {"observed": ServerState.CRASHED, "exit_code": 1, "nod
         ({}, None),
         ({"ready": True}, None),
         ({"ready": False}, "running, readiness not seen"),
-        ({"node_online": False, "ready": False}, "the node is away since 2026-01-01 01:00:00 UTC"),
+        ({"node_online": False, "ready": False}, AWAY),
         ({"observed": ServerState.UNKNOWN, "reason": "Docker is away."}, "Docker is away."),
         ({"observed": ServerState.UNKNOWN}, "the node did not say what it is"),
         (
             {"observed": ServerState.UNKNOWN, "node_tells_all": True, "reason": "It crashed long before."},
             "the node cannot tell since 2026-01-01 00:00:00 UTC: its container engine may be away",
         ),
-        ({"hold": Hold.SUSPENDED, "hold_since": HELD}, "on hold since 2026-01-01 02:00:00 UTC"),
+        (SUSPENDED, "on hold since 2026-01-01 02:00:00 UTC, which takes effect when the node takes it over"),
+        (SUSPENDED | {"observed": ServerState.STOPPING}, "on hold since 2026-01-01 02:00:00 UTC"),
+        (SUSPENDED | {"observed": ServerState.STOPPED}, "on hold since 2026-01-01 02:00:00 UTC"),
+        (
+            SUSPENDED | {"observed": ServerState.STOPPED, "node_online": False},
+            "on hold since 2026-01-01 02:00:00 UTC",
+        ),
+        (SUSPENDED | {"node_online": False}, f"{AWAY}; the hold takes effect when it is back"),
+        ({"hold": Hold.MAINTENANCE, "node_online": False}, f"{AWAY}; the hold takes effect when it is back"),
+        (
+            {"hold": Hold.MAINTENANCE, "ready": False},
+            "on hold for maintenance, which takes effect when the node takes it over",
+        ),
         ({"hold": Hold.MAINTENANCE, "observed": ServerState.STOPPED}, "on hold for maintenance"),
         (CRASHED | {"node_tells_all": False}, "crashed with exit code 1"),
         (CRASHED, "crashed with exit code 1; it is not started again by itself"),

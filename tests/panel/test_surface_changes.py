@@ -144,6 +144,26 @@ async def test_a_server_on_hold_is_suspended_until_it_is_released(
     await owner.done(f"/api/servers/{server_id}/start")
 
 
+async def test_a_game_that_a_hold_has_not_ended_yet_is_not_called_suspended(
+    panel: PanelUnderTest, admin: Person, agent: Part2Agent
+) -> None:
+    server_id = await panel.server(agent)
+    await admin.done(f"/api/servers/{server_id}/start")
+    await admin.sees(server_id, "RUNNING")
+    await agent.go()
+    await panel.sees_node(agent, online=False)
+    await held(admin, server_id, "suspended")
+    away = await admin.get(f"/api/servers/{server_id}/status")
+    assert (away["status"], away["hold"]) == ("UNKNOWN", "suspended")
+    assert away["detail"].endswith("; the hold takes effect when it is back")
+    await agent.come()
+    await admin.sees(server_id, "RUNNING")
+    await agent.become(server_id, "stopping")
+    await admin.sees(server_id, "STOPPING")
+    await agent.become(server_id, "stopped")
+    await admin.sees(server_id, "SUSPENDED")
+
+
 async def test_a_request_sent_again_by_its_name_is_not_done_again(
     panel: PanelUnderTest, admin: Person, agent: Part2Agent
 ) -> None:
@@ -179,7 +199,7 @@ async def test_every_route_that_makes_an_operation_documents_the_key(panel: Pane
         for method, route in routes.items()
         if "202" in route["responses"] and not path.endswith("/cancel")
     }
-    assert len(orders) == 11
+    assert len(orders) == 12
     assert {order for order, parameters in orders.items() if KEY not in parameters} == set()
 
 

@@ -7,9 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from ctrl_alt_play.characters import shown
 from ctrl_alt_play.cli import changes, history
 from ctrl_alt_play.cli.asking import ServerArgument, WaitOption, find, operate, show_operation
-from ctrl_alt_play.cli.output import JsonOption, api_errors, show_json, show_table
+from ctrl_alt_play.cli.output import JsonOption, show_json, show_table
+from ctrl_alt_play.cli.values import given, number
 from ctrl_alt_play.client import Api, Login
 
 app = typer.Typer(no_args_is_help=True)
@@ -17,13 +19,15 @@ app.add_typer(changes.app)
 app.add_typer(history.app)
 FOLLOW_EVERY_S = 0.5
 SignalOption = Annotated[str | None, typer.Option(help="Such as SIGINT; the server's own stop rule when left out.")]
-TimeoutOption = Annotated[float | None, typer.Option(help="Seconds until it is killed.")]
+TimeoutOption = Annotated[
+    float | None, typer.Option(metavar="SECONDS", parser=number, help="Seconds until it is killed.")
+]
 
 
 @app.command("list")
 def list_(*, as_json: JsonOption = False) -> None:
     """All servers that you may see."""
-    with api_errors(), Api(Login.load()) as api:
+    with Api(Login.load()) as api:
         servers = api.every("/api/servers")
     if as_json:
         show_json(servers)
@@ -49,10 +53,16 @@ def create(
     try:
         text = typer.get_text_stream("stdin").read() if str(file) == "-" else file.read_text()
         body = json.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise typer.BadParameter(f"{file} is no JSON that can be read: {error}") from error
-    with api_errors(), Api(Login.load()) as api:
+    with Api(Login.load()) as api:
         show_operation(api, api.call("POST", "/api/servers", body), wait=wait, as_json=as_json)
+
+
+@app.command()
+def reinstall(server: ServerArgument, *, wait: WaitOption = True, as_json: JsonOption = False) -> None:
+    """Create a server once more that could not be created, or is not on its node any more (administrators)."""
+    operate(server, "/reinstall", None, wait=wait, as_json=as_json)
 
 
 @app.command()
@@ -88,8 +98,7 @@ def restart(
 
 
 def _stop_body(signal: str | None, timeout: float | None) -> dict[str, Any] | None:
-    body = {"signal": signal, "timeout": timeout}
-    return {name: value for name, value in body.items() if value is not None} or None
+    return given(signal=signal, timeout=timeout) or None
 
 
 @app.command()
@@ -111,23 +120,23 @@ def delete(
     """Delete a server, and its files unless told otherwise (administrators)."""
     if not yes:
         what = "It stops; its files stay on the node." if keep_data else "It stops, and its files are gone for good."
-        typer.confirm(f"Delete {server}? {what}", abort=True)
+        typer.confirm(f"Delete {shown(server)}? {what}", abort=True)
     operate(server, "", None, wait=wait, as_json=as_json, method="DELETE", keep_data=keep_data, force=force)
 
 
 @app.command()
 def status(server: ServerArgument, *, as_json: JsonOption = False) -> None:
     """What a server is and uses now, measured by its node."""
-    with api_errors(), Api(Login.load()) as api:
+    with Api(Login.load()) as api:
         id_ = find(api, server)["id"]
-        report = api.follow(api.call("POST", f"/api/servers/{id_}/status"))["result"]
+        report = api.follow(api.call("POST", f"/api/servers/{id_}/status"))["result"] or {}
     if as_json:
         show_json(report)
         return
     resources = report.get("resources") or {}
     memory = resources.get("memory") or {}
     rows = [
-        (report["status"], report.get("uptime"), resources.get("cpu"), memory.get("used"), memory.get("percentage"))
+        (report.get("status"), report.get("uptime"), resources.get("cpu"), memory.get("used"), memory.get("percentage"))
     ]
     show_table(("STATUS", "UPTIME s", "CPU %", "MEMORY", "OF LIMIT %"), rows)
 
@@ -140,7 +149,7 @@ def send(
     as_json: JsonOption = False,
 ) -> None:
     """Write a line to a server's console, and print what it answers within a moment."""
-    with api_errors(), Api(Login.load()) as api:
+    with Api(Login.load()) as api:
         id_ = find(api, server)["id"]
         before = api.call("GET", f"/api/servers/{id_}/console", lines=1)
         api.follow(api.call("POST", f"/api/servers/{id_}/command", {"command": " ".join(line)}))
@@ -157,7 +166,7 @@ def logs(
     as_json: JsonOption = False,
 ) -> None:
     """A server's latest output, as the panel has it; with --json a line of JSON for each."""
-    with api_errors(), Api(Login.load()) as api:
+    with Api(Login.load()) as api:
         path = f"/api/servers/{find(api, server)['id']}/console"
         page = api.call("GET", path, lines=lines)
         _show_lines(page, as_json=as_json)

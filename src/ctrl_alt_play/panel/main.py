@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 
 import structlog
 import uvloop
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from ctrl_alt_play import __version__, logs
 from ctrl_alt_play.clock import Clock, SystemClock
 from ctrl_alt_play.errors import StartupError
-from ctrl_alt_play.panel import api
+from ctrl_alt_play.panel import api, requests
 from ctrl_alt_play.panel.accounts import api as accounts_api
 from ctrl_alt_play.panel.accounts.service import Accounts
 from ctrl_alt_play.panel.config import Config
@@ -60,6 +60,7 @@ def create_app(config: Config, clock: Clock | None = None, tick_s: float = 1.0) 
         title="Ctrl-Alt-Play",
         version=__version__,
         lifespan=_lifespan,
+        dependencies=[Depends(requests.refuse_unknown), Depends(requests.refuse_unkept)],
         docs_url=None,
         redoc_url=None,
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
@@ -99,7 +100,7 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     turns = Turns()
     dispatch = Dispatch(state.database, state.gateway, watched, turns, clock)
     state.orders = Orders(state.database, state.gateway, dispatch, watched, clock)
-    state.revisions = Revisions(state.database, state.gateway, clock)
+    state.revisions = Revisions(state.database, state.gateway, turns, clock)
     catching_up = CatchingUp(state.database, state.gateway, watched, turns, state.revisions, clock)
     state.gateway.report_to(
         Recorder(

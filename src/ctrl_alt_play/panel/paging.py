@@ -45,7 +45,7 @@ def read_cursor(cursor: str | None, parts: int) -> tuple[str, ...] | None:
     if (
         not isinstance(key, list)
         or len(key) != parts
-        or not all(isinstance(part, str) and "\x00" not in part for part in key)
+        or not all(isinstance(part, str) and _can_be_kept(part) for part in key)
     ):
         raise _not_ours()
     return tuple(key)
@@ -59,6 +59,11 @@ def read_number_cursor(cursor: str | None) -> int | None:
     if not (key[0].isascii() and key[0].isdigit() and len(key[0]) <= LONGEST_NUMBER):
         raise _not_ours()
     return int(key[0])
+
+
+def _can_be_kept(text: str) -> bool:
+    """Databases keep no half of a character, and PostgreSQL no NUL."""
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _not_ours() -> Invalid:

@@ -21,9 +21,9 @@ from ctrl_alt_play.protocol.specification import Model
 
 MAX_FRAME_BYTES = 1024 * 1024
 HEARTBEAT_INTERVAL_S = 30.0
-SILENCE_LIMIT_S = 90.0
+"""An agent's, unless a welcome tells it another."""
 REPLACED = 4409
-"""The close code for a connection whose node has connected again."""
+"""The close code for a connection whose node has connected again, or is kept by another agent."""
 INCOMPATIBLE = 4406
 """The close code for a connection whose two ends have no version of the protocol in common; the error before it says which to upgrade."""
 VERSION, OLDEST_VERSION = 2, 1

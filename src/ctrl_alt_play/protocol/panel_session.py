@@ -8,9 +8,9 @@ from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.protocol.contents import EVENTS, TO_PANEL, Action, Nothing, wire
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import (
+    HEARTBEAT_INTERVAL_S,
     MAX_FRAME_BYTES,
     OLDEST_VERSION,
-    SILENCE_LIMIT_S,
     VERSION,
     Command,
     Event,
@@ -23,20 +23,26 @@ from ctrl_alt_play.protocol.session import Session, incompatible
 from ctrl_alt_play.protocol.specification import PART2_FIELDS, Model, Specification
 
 MOST_OPEN = 4096
+PART2_HEARTBEAT_S = 10.0
+"""What a welcome asks for."""
+BEATS_MISSED = 3
+"""So many heartbeat intervals without a word, and a node counts as away."""
+DOUBT_S = 5.0
+"""One that left a command unanswered has only till its next heartbeat is so late."""
 TOO_LARGE = "This is too large to be sent to a node: shorten the server's environment or its startup command."
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A question of ours has its answer: a response, or the content of the legacy reply with its id."""
+    """A command of ours has its response."""
 
     id: str
-    answer: Response | Model
+    answer: Response
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Something the agent says unasked, or in answer to nothing we wait for: an event's or a legacy message's content.
+    """Something the agent says: an event's or a legacy message's content.
 
     A durable event has its `seq`, and tells how many before it are `missing`; `at` is when it happened, by the agent's clock; `raw` is
     what it carried, as it came.
@@ -52,7 +58,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What a frame meant. A legacy reply is both an answer and news, so both may be set."""
+    """What a frame meant: an answer, or news, or neither; `replies` are to be sent back at once."""
 
     answered: Answered | None = None
     told: Told | None = None
@@ -66,6 +72,8 @@ class PanelSession(Session):
         super().__init__(clock)
         self._node_id = node_id
         self._deadlines: dict[str, float] = {}
+        self._is_doubted = False
+        self._unheard_s = 0.0
 
     def agree(self, offered: ProtocolRange | None) -> int:
         """The version spoken from here on: the highest that both ends know. Who offers nothing speaks part 1.
@@ -81,9 +89,18 @@ class PanelSession(Session):
         return self.version
 
     @property
+    def heartbeat_interval_s(self) -> float:
+        return HEARTBEAT_INTERVAL_S if self.version == OLDEST_VERSION else PART2_HEARTBEAT_S
+
+    @property
     def is_silent(self) -> bool:
-        """Whether the node has said nothing for so long that it counts as away."""
-        return self.silent_s > SILENCE_LIMIT_S
+        """Whether the node has said nothing for so long that it counts as away: sooner where it also left a command unanswered."""
+        beat_s = self.heartbeat_interval_s
+        return self.silent_s - self._unheard_s > (beat_s + DOUBT_S if self._is_doubted else beat_s * BEATS_MISSED)
+
+    def excuse(self, seconds: float) -> None:
+        """So long nobody listened to the node: it is not to be held against it."""
+        self._unheard_s = min(self._unheard_s + seconds, self.silent_s)
 
     def command(self, command_id: str, action: Action, server_id: str, payload: Model | None, timeout_s: float) -> str:
         """The frame of a command, whose response is awaited from now on.
@@ -113,6 +130,7 @@ class PanelSession(Session):
 
     def receive(self, frame: str | bytes) -> Received:
         """Reads a frame; never raises for what it holds."""
+        self._is_doubted, self._unheard_s = False, 0.0
         try:
             message = self._open(frame)
             match message:
@@ -122,7 +140,7 @@ class PanelSession(Session):
                     return self._receive_event(message)
                 case Legacy():
                     shape = TO_PANEL.get(message.type) if self._knows(message.type) else None
-                    return self._receive_news(message.type, shape, message.data, message.message_id)
+                    return self._receive_news(message.type, shape, message.data)
                 case Command():
                     self.counts["unknown"] += 1
                     return Received()
@@ -138,7 +156,7 @@ class PanelSession(Session):
         """
         shape = EVENTS.get(event.event) if self._knows(event.event) else None
         if event.seq is None or self.version == OLDEST_VERSION:
-            return self._receive_news(event.event, shape, event.data, None)
+            return self._receive_news(event.event, shape, event.data)
         content: Model = Nothing()
         try:
             if shape is None:
@@ -157,7 +175,7 @@ class PanelSession(Session):
                 return Received()
         return Received(Answered(response.id, response))
 
-    def _receive_news(self, kind: str, shape: type[Model] | None, data: object, message_id: str | None) -> Received:
+    def _receive_news(self, kind: str, shape: type[Model] | None, data: object) -> Received:
         if shape is None:
             self.counts["unknown"] += 1
             return Received()
@@ -168,10 +186,7 @@ class PanelSession(Session):
             if kind == "error":  # answered by an error it would come back for ever
                 return Received()
             raise
-        told = Told(kind, content)
-        if message_id is not None and self._settle(message_id):
-            return Received(Answered(message_id, content), told)
-        return Received(None, told)
+        return Received(told=Told(kind, content))
 
     def overdue(self) -> list[str]:
         """The questions whose time is up, each told once; an answer that still comes is counted as unmatched."""
@@ -179,6 +194,7 @@ class PanelSession(Session):
         late = [question for question, deadline in self._deadlines.items() if deadline <= now]
         for question in late:
             del self._deadlines[question]
+        self._is_doubted = self._is_doubted or bool(late)
         return late
 
     def next_deadline_s(self) -> float | None:

@@ -5,13 +5,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-Username = Annotated[
-    str, StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")
-]
+from ctrl_alt_play.panel.names import Username
+
 Password = Annotated[str, StringConstraints(min_length=10, max_length=1024)]
 
 
 class Credentials(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     username: str = Field(max_length=256)
     password: str = Field(max_length=1024)
 

@@ -65,7 +65,9 @@ def take_revision(server: Server, told: int) -> None:
     """What its node holds. Where that is newer than what the panel knows, because it was undone there or the panel has an old database, the
     panel's word becomes the next revision, so that the node takes it.
     """
-    server.node_revision = min(_count(told), LARGEST_REVISION)
+    node_revision = min(_count(told), LARGEST_REVISION)
+    if node_revision != server.node_revision:
+        server.node_revision, server.node_specification = node_revision, None
     if server.node_revision > server.revision:
         server.revision = server.node_revision + 1
 
@@ -74,7 +76,8 @@ def take_absence(server: Server, now: datetime) -> None:
     """Its node told all that it holds, and this server is not among it."""
     become(server, ServerState.ABSENT, now)
     server.observed_at = now
-    server.ready = server.exit_code = server.restart_at = server.node_revision = None
+    server.ready = server.exit_code = server.restart_at = None
+    server.node_revision = server.node_specification = None
     server.crashes = 0
 
 

@@ -99,7 +99,9 @@ async def _adopt(taking: Taking, told: CommandCompleted, operation: Operation) -
         specification = None
     server = taking.server(operation.server_id)
     if server is not None:
-        server.node_revision = specification.revision if specification else server.node_revision
+        if specification is not None:
+            axes.take_revision(server, specification.revision)
+            await endings.take(taking.session, server)
     elif specification is not None and "name" in operation.arguments and not taking.is_anothers(operation.server_id):
         await _make(taking, operation, specification)
     else:

@@ -61,5 +61,5 @@ class Operation(Base):
     """What whoever asked calls it: asked again by the same name, it is not done again."""
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
-    finished_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None] = mapped_column(index=True)
     deadline_at: Mapped[datetime]

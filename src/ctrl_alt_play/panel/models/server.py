@@ -25,6 +25,8 @@ class Server(Base):
     """Goes up with each change of the specification or the hold."""
     node_revision: Mapped[int | None]
     """What its node holds, as last told."""
+    node_specification: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """What it is made of on its node, where that is another revision; None where that is not known, and while nothing was changed."""
     desired: Mapped[str] = mapped_column(String(8))
     observed: Mapped[str] = mapped_column(String(16))
     observed_at: Mapped[datetime]

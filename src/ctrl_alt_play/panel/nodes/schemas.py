@@ -1,19 +1,17 @@
 """Nodes as they travel."""
 
 from datetime import datetime
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
-NodeId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-NodeName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
+from ctrl_alt_play.panel.names import Name, NodeId
 
 
 class NewNode(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     id: NodeId
-    name: NodeName
+    name: Name
 
 
 class NodeChange(BaseModel):
@@ -21,7 +19,7 @@ class NodeChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: NodeName | None = None
+    name: Name | None = None
     enabled: bool | None = None
 
 
@@ -36,6 +34,9 @@ class System(BaseModel):
     agent_version: str | None = None
     capabilities: list[str] = []
     networks: dict[str, str] = {}
+    queries: list[str] | None = Field(
+        default=None, description="the game queries it knows; null where it does not tell"
+    )
 
 
 class OrphanView(BaseModel):
@@ -56,6 +57,7 @@ class NodeView(BaseModel):
     since: datetime = Field(description="when it came online, or went")
     last_seen_at: datetime | None
     system: System | None
+    warning: str | None = Field(description="what is wrong with its connection, as a sentence for people")
     protocol_version: int = Field(
         description="what was agreed with its agent when it last came; from 2 on nothing it tells is lost"
     )

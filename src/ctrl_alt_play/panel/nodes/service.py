@@ -99,6 +99,7 @@ class Nodes:
             online=node.online,
             since=node.since,
             last_seen_at=self._gateway.last_heard_at(node.id) or node.last_seen_at,
+            warning=self._gateway.warning(node.id),
             system=None if node.system is None else System.model_validate(node.system),
             protocol_version=node.protocol_version,
             orphans=[_orphan(told) for told in node.orphans],

@@ -16,7 +16,7 @@ from ctrl_alt_play.panel.paging import Limit, Page, cut
 from ctrl_alt_play.panel.permissions import Permission, is_granted
 from ctrl_alt_play.panel.security import Actor, Allowed
 from ctrl_alt_play.panel.servers import service, views
-from ctrl_alt_play.panel.servers.console import Consoles
+from ctrl_alt_play.panel.servers.console import CURSOR, Consoles
 from ctrl_alt_play.panel.servers.orders import Orders
 from ctrl_alt_play.panel.servers.schemas import (
     Adoption,
@@ -89,7 +89,7 @@ async def list_servers(
     limit: Limit = 50,
     cursor: str | None = None,
     node_id: str | None = None,
-    name: str | None = None,
+    name: Annotated[str | None, Query(max_length=128)] = None,
 ) -> Page[ServerView]:
     found = await service.list_visible(session, actor, limit, cursor, node_id, name)
     servers, next_cursor = cut(found, limit, lambda server: (server.name, server.id))
@@ -150,6 +150,18 @@ async def delete_server(
 ) -> OperationView:
     """With `force` also when the node is away: then the panel forgets the server, and the node keeps what it holds of it."""
     return await show.view(await orders.delete(actor, server_id, keep_data=keep_data, force=force, key=key))
+
+
+@router.post("/{server_id}/reinstall", status_code=ACCEPTED)
+async def reinstall_server(
+    server_id: str,
+    orders: Ordering,
+    show: Showing,
+    actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_CREATE))],
+    key: Key = None,
+) -> OperationView:
+    """Creates once more what could not be created, or is not on its node any more, from what the server is made of by now."""
+    return await show.view(await orders.reinstall(actor, server_id, key=key))
 
 
 @router.post("/{server_id}/start", status_code=ACCEPTED)
@@ -238,7 +250,7 @@ async def read_console(
     consoles: Annotated[Consoles, Depends(_consoles)],
     actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_CONSOLE))],
     lines: Annotated[int, Query(ge=1, le=1000)] = 200,
-    after: str | None = None,
+    after: Annotated[str | None, Query(pattern=CURSOR, max_length=64)] = None,
 ) -> ConsoleView:
     """The last lines; or, with the `cursor` of an earlier answer as `after`, those that follow it."""
     server = await service.get_visible(session, actor, server_id)

@@ -7,9 +7,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.errors import Conflict, FieldProblem, Invalid, NotFound
-from ctrl_alt_play.panel.models import Node, Server, User
+from ctrl_alt_play.panel.models import OPEN_STATES, Node, Operation, OperationKind, Server, User
 from ctrl_alt_play.panel.security import Actor
 from ctrl_alt_play.panel.servers import service
+from ctrl_alt_play.protocol.contents import ServerState
 from ctrl_alt_play.protocol.messages import OLDEST_VERSION
 from ctrl_alt_play.protocol.specification import Hold, Specification
 
@@ -25,23 +26,50 @@ async def lock(session: AsyncSession, actor: Actor, server_id: str) -> Server:
     """
     server = await service.get_visible(session, actor, server_id)
     node = await session.get(Node, server.node_id, with_for_update=True)
-    if node is not None and node.system is not None and node.protocol_version == OLDEST_VERSION:
-        sentence = f"The agent of node {node.id} is too old to take over a change of a server: upgrade it first."
-        raise Conflict(sentence, "AGENT_TOO_OLD")
     await session.refresh(server, with_for_update=True)
+    is_too_old = node is not None and node.system is not None and node.protocol_version == OLDEST_VERSION
+    if is_too_old and not await is_uninstalled(session, server):
+        sentence = f"The agent of node {server.node_id} is too old to take over a change of a server: upgrade it first."
+        raise Conflict(sentence, "AGENT_TOO_OLD")
     return server
+
+
+async def lock_uninstalled(session: AsyncSession, actor: Actor, server_id: str) -> Server:
+    """Raises:
+    NotFound: the server is not there, or not theirs to see.
+    Conflict: its node has it, or is about to.
+    """
+    server = await service.get_visible(session, actor, server_id)
+    await session.refresh(server, with_for_update=True)
+    if server.observed != ServerState.ABSENT:
+        raise Conflict("The server is installed: there is nothing to do.", "SERVER_INSTALLED")
+    if not await is_uninstalled(session, server):
+        raise Conflict("The server is being installed already: wait for the end of that.", "SERVER_INSTALLING")
+    return server
+
+
+async def is_uninstalled(session: AsyncSession, server: Server) -> bool:
+    """Whether its node has nothing of it, and is not about to: its creation failed, or it was lost."""
+    if server.observed != ServerState.ABSENT:
+        return False
+    making = select(Operation.id).where(
+        Operation.server_id == server.id,
+        Operation.state.in_(OPEN_STATES),
+        Operation.kind.in_((OperationKind.CREATE, OperationKind.ADOPT)),
+    )
+    return (await session.scalars(making.limit(1))).first() is None
 
 
 async def respecify(session: AsyncSession, server: Server, specification: Specification) -> None:
     """What is the same is no new revision. Raises: Conflict, for a port that another server holds."""
-    if service.stored(specification) != service.stored(service.specification_of(server)):
+    if not service.is_made_of(server, specification):
         await service.change(session, server, specification)
 
 
 def hold(server: Server, wanted: Hold, now: datetime) -> None:
     if server.hold != wanted:
         server.hold, server.hold_since = wanted, None if wanted is Hold.NONE else now
-        server.revision += 1
+        service.revise(server)
 
 
 async def adoption(

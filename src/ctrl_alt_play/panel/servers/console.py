@@ -11,6 +11,8 @@ LONGEST_LINE = 8192
 SERVERS_PER_NODE = 256
 BYTES_OF_ALL = 64 * 1024 * 1024
 """For the consoles of all nodes together, with what it costs to keep them."""
+CURSOR = r"^[0-9a-f]{8}-[0-9]{1,19}$"
+"""What cursors look like: the life of the panel that gave it, and a line's number."""
 COST_OF_A_LINE = 256
 COST_OF_A_CONSOLE = 1024
 
@@ -125,4 +127,4 @@ class Consoles:
 
     def _position(self, cursor: str | None) -> int | None:
         epoch, _, number = (cursor or "").partition("-")
-        return int(number) if epoch == self._epoch and number.isdecimal() and len(number) < 20 else None
+        return int(number) if epoch == self._epoch else None

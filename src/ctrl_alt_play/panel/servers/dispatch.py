@@ -44,6 +44,8 @@ ACTIONS = {
 }
 _SMALL_TALK = (OperationKind.COMMAND, OperationKind.STATUS)
 """Change nothing that a log is read for, and come by the hundred."""
+AGAIN = {"again": True}
+"""The arguments of a creation of what was created before."""
 CATCHING_UP = "The node has just come back, and has not taken yet what it was told before."
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -157,12 +159,15 @@ class Dispatch:
 
 
 async def end_refused(session: AsyncSession, operation: Operation, fault: Fault, now: datetime) -> None:
-    """A server that its node never heard of is removed: it holds no ports, and the operation tells why it is not there."""
+    """A server that its node never heard of is removed: it holds no ports, and the operation tells why it is not there. One that was there
+    before stays.
+    """
     failure = Failure(fault.code, fault.message)
     server = await session.get(Server, operation.server_id)
     if operation.kind == OperationKind.UPDATE and server is not None:
         await endings.refuse(session, operation, server, failure, now)
         return
     operations.fail(operation, now, failure)
-    if operation.kind == OperationKind.CREATE and isinstance(fault, Undelivered) and server is not None:
+    is_unheard_of = isinstance(fault, Undelivered) and operation.arguments != AGAIN
+    if operation.kind == OperationKind.CREATE and is_unheard_of and server is not None:
         await session.delete(server)

@@ -1,7 +1,7 @@
 """How a change of a server ends: within the transaction that takes in what its node said, or notes that nothing was heard.
 
 What its node refuses for good fails, and leaves all as it was. Everything else is kept, whatever became of the command that told the node:
-`revisions` tells it again until it has it.
+`revisions` tells it again until it has it. Should the node refuse it for good only then, the server goes back to what its node has.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ctrl_alt_play.panel.errors import Conflict
 from ctrl_alt_play.panel.models import OPEN_STATES, Node, Operation, OperationKind, Server
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.outcomes import Failure
@@ -22,6 +23,7 @@ FOR_GOOD = (ErrorCode.CONFIG_INVALID, ErrorCode.INVALID_PAYLOAD, ErrorCode.CANCE
 """Said of a change itself, and not of the moment at which it came."""
 KEPT = "Kept; the node takes it over when it is back."
 KEPT_FOR_LATER = "Kept; the node takes it over later. Until now:"
+KEPT_UNTIL_INSTALLED = "Kept; it is used when the server is installed."
 
 
 def memory(server: Server) -> dict[str, Any]:
@@ -40,10 +42,15 @@ def undoing(before: dict[str, Any], server: Server) -> dict[str, Any]:
 
 
 async def take(session: AsyncSession, server: Server) -> None:
-    """Its node has what the server is made of: what it gave up others may have."""
-    ports = list(service.specification_of(server).ports)
-    for waiting in await _open(session, server.id):
-        ports += Specification.model_validate(_undo_of(waiting)["specification"]).ports
+    """Something became of a change, or of what its node has: ports that neither may use any more others may have."""
+    undos = [_undo_of(waiting) for waiting in await _open(session, server.id)]
+    if server.node_revision == server.revision:
+        server.node_specification = None
+    elif server.node_specification is None:
+        had = [undo["specification"] for undo in undos if undo["revision"] == server.node_revision]
+        server.node_specification = had[0] if had else None
+    used = [server.specification, server.node_specification, *(undo["specification"] for undo in undos)]
+    ports = [port for one in used if one is not None for port in Specification.model_validate(one).ports]
     await service.release(session, server, ports)
 
 
@@ -69,14 +76,42 @@ async def keep(session: AsyncSession, changes: Iterable[Operation], failure: Fai
             await refuse(session, operation, server, failure, now)
 
 
+async def give_up(session: AsyncSession, server_id: str, revision: int, failure: Failure) -> Failure | None:
+    """Its node refused a revision for good that was kept: the server goes back to what its node has, as its next revision.
+
+    What there is to say of that; None where the server is another by now, or someone waits for a change of it.
+    """
+    server = await session.get(Server, server_id)
+    if server is None:
+        return None
+    await _lock(session, server)
+    if server.revision != revision or await _open(session, server_id):
+        return None
+    had = None if server.node_specification is None else Specification.model_validate(server.node_specification)
+    if had is None or service.is_made_of(server, had):
+        return failure
+    refused = f"The node refused a change that was kept: {failure.message}"
+    try:
+        await service.change(session, server, had)
+    except Conflict as conflict:
+        return Failure(failure.code, f"{refused} It cannot be undone: {conflict.detail}")
+    await take(session, server)
+    return Failure(failure.code, f"{refused} The server is again what its node has.")
+
+
+async def _lock(session: AsyncSession, server: Server) -> None:
+    """The node before the server, as whoever changes it does."""
+    await session.flush()
+    await session.get(Node, server.node_id, with_for_update=True)
+    await session.refresh(server, with_for_update=True)
+
+
 async def _put_back(session: AsyncSession, operation: Operation, server: Server) -> None:
     """A change that was made on top of this one goes back as far as this one does, should it be refused as well."""
     undo = operation.undo
     if undo is None:
         return
-    await session.flush()
-    await session.get(Node, server.node_id, with_for_update=True)
-    await session.refresh(server, with_for_update=True)
+    await _lock(session, server)
     became = undo["became"]
     later = [one for one in await _open(session, server.id) if one.id != operation.id]
     later = [one for one in later if _undo_of(one)["revision"] >= became["revision"]]

@@ -15,15 +15,18 @@ from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.watched import Watched
 from ctrl_alt_play.panel.security import Actor
 from ctrl_alt_play.panel.servers import changes, endings, service
-from ctrl_alt_play.panel.servers.dispatch import Dispatch, end_refused, payload_of
+from ctrl_alt_play.panel.servers.dispatch import AGAIN, Dispatch, end_refused, payload_of
 from ctrl_alt_play.panel.servers.schemas import ConsoleCommand, NewServer, ServerChange, StopRequest
 from ctrl_alt_play.protocol.contents import Action, CancelPayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import Hold
 
-_FORBIDDEN_ON_HOLD = (OperationKind.START, OperationKind.RESTART, OperationKind.COMMAND)
+_FORBIDDEN_ON_HOLD = (OperationKind.CREATE, OperationKind.START, OperationKind.RESTART, OperationKind.COMMAND)
 
 FORGOTTEN = "The node is away, so the panel only forgot the server; what the node holds of it is still there."
+WITH_FORCE = (
+    "If it is gone for good, delete with --force (over REST with force=true): then the panel forgets the server."
+)
 NEVER_TAKEN = "It was cancelled before the node had taken it."
 
 Written = tuple[Operation, Server | None]
@@ -59,6 +62,18 @@ class Orders:
 
         return await self._place(actor, OperationKind.CREATE, None, write, key)
 
+    async def reinstall(self, actor: Actor, server_id: str, *, key: str | None = None) -> Operation:
+        """Creates once more what its node has nothing of, from what the server is made of by now.
+
+        Raises also: Conflict, it is installed, or being installed, or on hold.
+        """
+
+        async def write(session: AsyncSession) -> Written:
+            server = await changes.lock_uninstalled(session, actor, server_id)
+            return self._new(server, actor, OperationKind.CREATE, AGAIN, key), server
+
+        return await self._place(actor, OperationKind.CREATE, server_id, write, key)
+
     async def delete(
         self, actor: Actor, server_id: str, *, keep_data: bool, force: bool = False, key: str | None = None
     ) -> Operation:
@@ -66,9 +81,13 @@ class Orders:
         try:
             return await self._order(actor, server_id, OperationKind.DELETE, {"keep_data": keep_data}, key)
         except NodeRefused as refused:
-            if not force or refused.code != ErrorCode.AGENT_OFFLINE:
+            if refused.code != ErrorCode.AGENT_OFFLINE:
                 raise
-            return await self._forget(str(refused.extras["operation_id"]))
+            operation_id = str(refused.extras["operation_id"])
+            if force:
+                return await self._forget(operation_id)
+            advice = Fault(ErrorCode.AGENT_OFFLINE, f"{refused.detail} {WITH_FORCE}")
+            raise NodeRefused(advice, operation_id) from refused
 
     async def _forget(self, operation_id: str) -> Operation:
         async with self._database.writing() as session:
@@ -114,7 +133,7 @@ class Orders:
             before = endings.memory(server)
             await changes.respecify(session, server, change.applied_to(service.specification_of(server)))
             server.name = change.new_name or server.name
-            return self._change(server, actor, before, _told_of(change, server), key)
+            return await self._change(session, server, actor, before, _told_of(change, server), key)
 
         return await self._place(actor, OperationKind.UPDATE, server_id, write, key)
 
@@ -136,7 +155,7 @@ class Orders:
             before = endings.memory(server)
             changes.hold(server, hold, self._clock.utc())
             arguments = {"revision": server.revision, "hold": hold.value}
-            return self._change(server, actor, before, arguments, key)
+            return await self._change(session, server, actor, before, arguments, key)
 
         return await self._place(actor, OperationKind.UPDATE, server_id, write, key)
 
@@ -207,8 +226,6 @@ class Orders:
     ) -> Operation:
         async def write(session: AsyncSession) -> Written:
             server = await service.get_visible(session, actor, server_id)
-            if kind in _FORBIDDEN_ON_HOLD and server.hold != Hold.NONE:
-                raise Conflict(f"The server is on hold ({server.hold}).", "SERVER_ON_HOLD")
             return self._new(server, actor, kind, arguments, key), server
 
         return await self._place(actor, kind, server_id, write, key)
@@ -216,16 +233,28 @@ class Orders:
     def _new(
         self, server: Server, actor: Actor, kind: OperationKind, arguments: dict[str, Any], key: str | None
     ) -> Operation:
+        if kind in _FORBIDDEN_ON_HOLD and server.hold != Hold.NONE:
+            raise Conflict(f"The server is on hold ({server.hold}).", "SERVER_ON_HOLD")
         specification = None if operations.has_fixed_time(kind) else service.specification_of(server)
         allowed = operations.time_allowed(kind, specification, arguments.get("timeout"))
         now = self._clock.utc()
         return operations.new(server.id, server.node_id, kind, actor.id, now, arguments, allowed, key)
 
-    def _change(
-        self, server: Server, actor: Actor, before: dict[str, Any], arguments: dict[str, Any], key: str | None
+    async def _change(
+        self,
+        session: AsyncSession,
+        server: Server,
+        actor: Actor,
+        before: dict[str, Any],
+        arguments: dict[str, Any],
+        key: str | None,
     ) -> Written:
         operation = self._new(server, actor, OperationKind.UPDATE, arguments, key)
-        operation.undo = endings.undoing(before, server)
+        if await changes.is_uninstalled(session, server):
+            operations.succeed(operation, self._clock.utc(), endings.KEPT_UNTIL_INSTALLED)
+            await endings.take(session, server)
+        else:
+            operation.undo = endings.undoing(before, server)
         return operation, server
 
     async def _place(

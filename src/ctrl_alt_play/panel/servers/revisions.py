@@ -1,7 +1,7 @@
 """What servers are made of, told to their nodes until they have it: what is kept is not a promise to try once.
 
 Nobody waits for these commands, so they have no operations; that a node has taken one it tells by its end. Only a refusal for good is written
-down, once, for someone has to put that right.
+down, once, for someone has to put that right: the server goes back to what its node has.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from ctrl_alt_play.panel.models import OPEN_STATES, Node, Operation, OperationKi
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.outcomes import Failure
 from ctrl_alt_play.panel.servers import endings, service
+from ctrl_alt_play.panel.servers.turns import Turns
 from ctrl_alt_play.protocol.contents import Action, ServerState
 from ctrl_alt_play.protocol.errors import Fault
 from ctrl_alt_play.protocol.messages import OLDEST_VERSION
@@ -34,14 +35,17 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 @dataclass(slots=True)
 class _Try:
     revision: int
+    coming: int
+    """Of its node: at the next one all is tried anew, for it may be another program then."""
     next_at: float
     pause_s: float = FIRST_PAUSE_S
 
 
 class Revisions:
-    def __init__(self, database: Database, gateway: Gateway, clock: Clock) -> None:
+    def __init__(self, database: Database, gateway: Gateway, turns: Turns, clock: Clock) -> None:
         self._database = database
         self._gateway = gateway
+        self._turns = turns
         self._clock = clock
         self._tries: dict[str, _Try] = {}
 
@@ -50,16 +54,14 @@ class Revisions:
             await asyncio.sleep(every_s)
             try:
                 await self._keep_overdue()
-                await self._tell_due()
+                await self.tell_due()
             except Exception:  # a database that is away comes back
                 log.exception("revisions_not_told")
 
     async def tell(self, node_id: str) -> None:
-        """All that the node lacks, at its coming: whatever it said before, it may be another program now."""
+        """All that the node lacks, at its coming, and was not told of since."""
         async with self._database.reading() as session:
             behind = await _behind(session, node_id)
-        for server in behind:
-            self._tries.pop(server.id, None)
         await self._tell_all(behind)
 
     async def _keep_overdue(self) -> None:
@@ -72,16 +74,31 @@ class Revisions:
         async with self._database.writing() as session:
             await endings.keep(session, await operations.overdue_changes(session, now), unheard, now)
 
-    async def _tell_due(self) -> None:
+    async def tell_due(self) -> None:
+        """All that was not told yet, or not for a while."""
+        before = dict(self._tries)
         async with self._database.reading() as session:
             behind = await _behind(session)
-        still = {server.id for server in behind}
-        self._tries = {server_id: tried for server_id, tried in self._tries.items() if server_id in still}
+        for server_id in before.keys() - {server.id for server in behind}:
+            if self._tries.get(server_id) is before[server_id]:
+                del self._tries[server_id]
         await self._tell_all([server for server in behind if self._is_due(server)][:MOST_AT_A_LOOK])
 
     def _is_due(self, server: Server) -> bool:
+        """Not before its node has caught up, so far as that concerns it."""
+        if self._turns.must_wait(server.node_id, server.id):
+            return False
+        tried = self._last_try(server)
+        return tried is None or tried.next_at <= self._clock.monotonic()
+
+    def _last_try(self, server: Server) -> _Try | None:
+        """Of the same revision, since its node came."""
         tried = self._tries.get(server.id)
-        return tried is None or tried.revision != server.revision or tried.next_at <= self._clock.monotonic()
+        same = tried is not None and (tried.revision, tried.coming) == (server.revision, self._coming(server))
+        return tried if same else None
+
+    def _coming(self, server: Server) -> int:
+        return self._turns.coming(server.node_id)
 
     async def _tell_all(self, servers: Sequence[Server]) -> None:
         turns = asyncio.Semaphore(SENT_AT_ONCE)
@@ -92,7 +109,9 @@ class Revisions:
     async def _tell(self, server: Server, turns: asyncio.Semaphore) -> None:
         """The pause begins with the try: one that was accepted may be waiting on the node."""
         async with turns:
-            tried = self._tried(server)
+            if not self._is_due(server):
+                return
+            tried = self._try(server)
             command_id = operations.make_id(self._clock.utc())
             with carrying(command_id=command_id, server_id=server.id, node_id=server.node_id):
                 log.info("revision_told", revision=server.revision, node_revision=server.node_revision)
@@ -103,19 +122,26 @@ class Revisions:
                     )
                 except Fault as fault:
                     log.warning("revision_not_taken", revision=server.revision, code=fault.code)
-                    if fault.code in endings.FOR_GOOD:
+                    if fault.code in endings.FOR_GOOD and await self._give_up(server, fault):
                         tried.next_at = float("inf")
-                        await self._write_down(server, Failure(fault.code, fault.message))
 
-    def _tried(self, server: Server) -> _Try:
-        now, before = self._clock.monotonic(), self._tries.get(server.id)
-        pause_s = FIRST_PAUSE_S
-        if before is not None and before.revision == server.revision:
-            pause_s = min(2 * before.pause_s, LONGEST_PAUSE_S)
-        tried = self._tries[server.id] = _Try(server.revision, now + pause_s, pause_s)
+    def _try(self, server: Server) -> _Try:
+        before = self._last_try(server)
+        pause_s = FIRST_PAUSE_S if before is None else min(2 * before.pause_s, LONGEST_PAUSE_S)
+        next_at = self._clock.monotonic() + pause_s
+        tried = self._tries[server.id] = _Try(server.revision, self._coming(server), next_at, pause_s)
         return tried
 
-    async def _write_down(self, server: Server, failure: Failure) -> None:
+    async def _give_up(self, server: Server, fault: Fault) -> bool:
+        """Whether that revision is of no use any more, until its node comes again."""
+        async with self._database.writing() as session:
+            refused = Failure(fault.code, fault.message)
+            told = await endings.give_up(session, server.id, server.revision, refused)
+            if told is not None:
+                await self._write_down(session, server, told)
+        return told is not None
+
+    async def _write_down(self, session: AsyncSession, server: Server, failure: Failure) -> None:
         """As a failed operation of nobody, unless it is there already."""
         now = self._clock.utc()
         kind, arguments = OperationKind.UPDATE, {"revision": server.revision}
@@ -125,14 +151,11 @@ class Revisions:
             Operation.kind == kind,
             Operation.created_by.is_(None),
         )
-        async with self._database.writing() as session:
-            last = (await session.scalars(query.order_by(Operation.id.desc()).limit(1))).first()
-            if last is None or last.arguments != arguments or last.message != operations.kept_text(failure.message):
-                new = operations.new(
-                    server.id, server.node_id, kind, None, now, arguments, operations.time_allowed(kind)
-                )
-                operations.fail(new, now, failure)
-                session.add(new)
+        last = (await session.scalars(query.order_by(Operation.id.desc()).limit(1))).first()
+        if last is None or last.arguments != arguments or last.message != operations.kept_text(failure.message):
+            new = operations.new(server.id, server.node_id, kind, None, now, arguments, operations.time_allowed(kind))
+            operations.fail(new, now, failure)
+            session.add(new)
 
 
 async def _behind(session: AsyncSession, node_id: str | None = None) -> Sequence[Server]:

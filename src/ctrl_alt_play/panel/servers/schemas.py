@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ctrl_alt_play.panel.models import OperationKind, OperationState
+from ctrl_alt_play.panel.names import Name, NodeId
 from ctrl_alt_play.panel.servers import recipe
 from ctrl_alt_play.panel.servers.figures import Figures
 from ctrl_alt_play.panel.servers.recipe import CrashPolicy, Limits, Port, Readiness, Recipe, StopRule
@@ -13,24 +14,22 @@ from ctrl_alt_play.panel.servers.status import Status
 from ctrl_alt_play.protocol.contents import LinePayload, ServerState, StopPayload
 from ctrl_alt_play.protocol.specification import Desired, Hold, Specification
 
-ServerName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=r"^[^\x00]*$")
-]
+OwnerId = Annotated[str, Field(max_length=36)]
 
 
 class NewServer(Recipe):
     """What the server is made of, and whose it is and where."""
 
-    name: ServerName
-    node_id: str = Field(max_length=64)
-    owner_id: str | None = Field(default=None, max_length=36, description="left out: whoever makes it")
+    name: Name
+    node_id: NodeId
+    owner_id: OwnerId | None = Field(default=None, description="left out: whoever makes it")
 
 
 class ServerChange(Recipe):
     """What is left out, or null, stays as it is. `limits`, `stop`, `readiness` and `crash` change field by field, all else as a whole."""
 
     image: str = Field(default="", min_length=1, max_length=512)
-    name: ServerName = ""
+    name: Name = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -68,8 +67,8 @@ class Adoption(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: ServerName
-    owner_id: str | None = Field(default=None, max_length=36, description="left out: whoever adopts it")
+    name: Name
+    owner_id: OwnerId | None = Field(default=None, description="left out: whoever adopts it")
 
 
 class StopRequest(StopPayload):

@@ -14,6 +14,7 @@ from ctrl_alt_play.panel.errors import Conflict, FieldProblem, Invalid, NotFound
 from ctrl_alt_play.panel.models import Allocation, Node, Server
 from ctrl_alt_play.panel.paging import read_cursor
 from ctrl_alt_play.panel.security import Actor
+from ctrl_alt_play.panel.servers.recipe import ensure_known
 from ctrl_alt_play.panel.servers.schemas import NewServer
 from ctrl_alt_play.protocol.contents import ServerState
 from ctrl_alt_play.protocol.specification import Desired, Hold, Port, Specification
@@ -73,16 +74,18 @@ async def remove(session: AsyncSession, server: Server) -> None:
 
 
 async def add(session: AsyncSession, actor: Actor, new: NewServer, now: datetime) -> Server:
-    """Raises: Invalid, for a node or an owner that is not there; Conflict, for a port that another server holds."""
+    """Raises: Invalid, for a node or an owner that is not there, or what its node cannot do; Conflict, for a port that another server holds."""
     node = await _node_for(session, new.node_id)
     owner_id = await _owner_for(session, new.owner_id or actor.id)
+    specification = new.specification()
+    _ensure_known_query(node, specification)
     await _ensure_free(session, node.id, new.ports)
     server = Server(
         id=str(uuid4()),
         name=new.name,
         node_id=node.id,
         owner_id=owner_id,
-        specification=stored(new.specification()),
+        specification=stored(specification),
         desired=Desired.OFF,
         observed=ServerState.ABSENT,
         observed_at=now,
@@ -101,11 +104,18 @@ async def change(session: AsyncSession, server: Server, specification: Specifica
 
     Raises: Conflict, for a port that another server holds; nothing was changed then.
     """
-    await _node_for(session, server.node_id)
+    _ensure_known_query(await _node_for(session, server.node_id), specification)
     await _ensure_free(session, server.node_id, specification.ports, but=server.id)
     held = {_address(one) for one in await _allocations(session, server)}
     _allocate(session, server, [port for port in specification.ports if _asked(port) not in held])
+    revise(server)
     server.specification = stored(specification)
+
+
+def revise(server: Server) -> None:
+    """Its next revision begins, which its node does not have. What the node has is remembered."""
+    if server.node_revision == server.revision:
+        server.node_specification = server.specification
     server.revision += 1
 
 
@@ -142,6 +152,10 @@ def specification_of(server: Server) -> Specification:
     return Specification.model_validate({**server.specification, "hold": server.hold, "revision": server.revision})
 
 
+def is_made_of(server: Server, specification: Specification) -> bool:
+    return stored(specification) == stored(specification_of(server))
+
+
 def stored(specification: Specification) -> dict[str, Any]:
     return specification.model_dump(mode="json", exclude={"hold", "revision"})
 
@@ -165,6 +179,10 @@ async def _node_for(session: AsyncSession, node_id: str) -> Node:
     if node is None:
         raise Invalid("There is no such node.", fields=(FieldProblem("node_id", "there is no such node"),))
     return node
+
+
+def _ensure_known_query(node: Node, specification: Specification) -> None:
+    ensure_known((node.system or {}).get("queries"), specification)
 
 
 async def _owner_for(session: AsyncSession, user_id: str) -> str:

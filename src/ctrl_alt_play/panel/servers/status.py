@@ -68,11 +68,11 @@ _UP = (ServerState.STARTING, ServerState.RUNNING, ServerState.STOPPING)
 def derive(facts: Facts) -> tuple[Status, datetime]:
     """The status, and since when it is so. What comes first hides what comes after.
 
-    A hold; a creation that failed, which a node's absence does not undo; the absence of the node, behind which all else is only what
-    was last believed; a creation under way; what the node is doing, where it does not tell so itself; what was seen.
+    A hold that keeps it down; a creation that failed, which a node's absence does not undo; the absence of the node, behind which all
+    else is only what was last believed; a creation under way; what the node is doing, where it does not tell so itself; what was seen.
     """
     creation = facts.creation if facts.observed is ServerState.ABSENT else None
-    if facts.hold is Hold.SUSPENDED:
+    if facts.hold is Hold.SUSPENDED and facts.observed not in _UP:
         return Status.SUSPENDED, facts.hold_since or facts.observed_since
     if creation is not None and creation.state is OperationState.FAILED:
         return Status.INSTALL_FAILED, creation.since
@@ -91,23 +91,35 @@ def derive(facts: Facts) -> tuple[Status, datetime]:
 
 def explain(status: Status, facts: Facts) -> str | None:
     """What the status alone does not say: one sentence for people, made here for all that show it."""
+    held = _explain_hold(facts)
     match status:
-        case Status.SUSPENDED:
-            return f"on hold since {spoken(facts.hold_since)}" if facts.hold_since else "on hold"
         case Status.INSTALL_FAILED:
             return f"it was not made: {facts.reason}" if facts.reason else None
         case Status.UNKNOWN if not facts.node_online:
-            return f"the node is away since {spoken(facts.node_since)}"
+            away = f"the node is away since {spoken(facts.node_since)}"
+            return f"{away}; the hold takes effect when it is back" if held and facts.observed in _UP else away
         case Status.UNKNOWN if facts.node_tells_all:
             return f"the node cannot tell since {spoken(facts.observed_since)}: its container engine may be away"
         case Status.UNKNOWN:
             return facts.reason or "the node did not say what it is"
+        case Status.STARTING | Status.RUNNING if held:
+            return f"{held}, which takes effect when the node takes it over"
         case Status.RUNNING if facts.ready is False:
             return "running, readiness not seen"
         case Status.CRASHED:
             return _explain_crash(facts)
         case _:
-            return "on hold for maintenance" if facts.hold is Hold.MAINTENANCE else None
+            return held
+
+
+def _explain_hold(facts: Facts) -> str | None:
+    match facts.hold:
+        case Hold.NONE:
+            return None
+        case Hold.MAINTENANCE:
+            return "on hold for maintenance"
+        case Hold.SUSPENDED:
+            return f"on hold since {spoken(facts.hold_since)}" if facts.hold_since else "on hold"
 
 
 def _explain_crash(facts: Facts) -> str:

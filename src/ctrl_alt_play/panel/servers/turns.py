@@ -1,6 +1,7 @@
 """Who waits while a node catches up: a new order does not overtake what the node missed of the same server."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
 
 
@@ -21,10 +22,16 @@ class _CatchingUp:
 class Turns:
     def __init__(self) -> None:
         self._nodes: dict[str, _CatchingUp] = {}
+        self._comings = Counter[str]()
 
     def begin(self, node_id: str) -> None:
         """The node is there, and what it missed is to come first."""
         self._nodes[node_id] = _CatchingUp()
+        self._comings[node_id] += 1
+
+    def coming(self, node_id: str) -> int:
+        """Which of its comings to this panel the node's last one was."""
+        return self._comings[node_id]
 
     def expect(self, node_id: str, server_ids: Iterable[str]) -> None:
         """Only these servers have anything left over; each until it is `done`."""

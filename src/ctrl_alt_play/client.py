@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -14,6 +15,19 @@ import httpx
 CALL_TIMEOUT_S = 30.0
 FOLLOW_EVERY_S = 0.1
 DEFAULT_URL = "http://localhost:3000"
+_AWAY = {502, 503, 504}
+"""How others answer in the place of a panel that does not."""
+
+
+def as_id(text: str) -> str:
+    """As a part of a path.
+
+    Raises:
+        ApiError: nothing can have that for its id.
+    """
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,255}", text) is None:
+        raise ApiError("NOT_FOUND", f"Nothing has the id {text!r}: ids are made of letters, digits, and . _ -", 404)
+    return text
 
 
 class ApiError(Exception):
@@ -51,24 +65,40 @@ class Login:
             return cls(url or DEFAULT_URL, token)
         try:
             kept = json.loads(cls.file().read_text())
-            return cls(url or kept["url"], kept["token"])
-        except (OSError, ValueError, KeyError) as error:
+            return cls(url or str(kept["url"]), str(kept["token"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise ApiError("NOT_LOGGED_IN", "You are not logged in: run `ctrl-alt-play login` first.", 401) from error
 
     def keep(self) -> None:
+        """Raises: ApiError, it cannot be written."""
         file = self.file()
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as opened:
-            json.dump(asdict(self), opened)
+        try:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as opened:
+                json.dump(asdict(self), opened)
+        except OSError as error:
+            sentence = f"The login cannot be kept in {file} ({error.strerror}): make that folder writable."
+            raise ApiError("NOT_KEPT", sentence) from error
+
+
+class _Answer(dict[str, Any]):
+    """A JSON object of the panel's. What it does not have, a panel of this version would have."""
+
+    def __missing__(self, name: str) -> Any:
+        raise ApiError("INTERNAL", f"The answer has no {name!r}: this is no panel, or one of another version.")
 
 
 class Api:
     """A connection to the panel. Answers are the API's own JSON; refusals are raised."""
 
+    """Raises: ApiError, the login can be none: its address or its token is not one."""
+
     def __init__(self, login: Login) -> None:
+        if not (login.token.isascii() and login.token.isprintable()):
+            raise ApiError("NOT_LOGGED_IN", "The token is none that a panel gave: run `ctrl-alt-play login`.", 401)
         headers = {"Authorization": f"Bearer {login.token}"} if login.token else {}
-        is_here = httpx.URL(login.url).host in {"localhost", "127.0.0.1", "::1"}
+        is_here = _address(login.url).host in {"localhost", "127.0.0.1", "::1"}
         self._http = httpx.Client(base_url=login.url, headers=headers, timeout=CALL_TIMEOUT_S, trust_env=not is_here)
 
     def __enter__(self) -> "Api":
@@ -91,9 +121,22 @@ class Api:
             raise ApiError(
                 "UNREACHABLE", f"The panel at {self._http.base_url} does not answer ({error}). Is it running?"
             ) from error
+        except (httpx.InvalidURL, ValueError) as error:
+            raise ApiError("INVALID_REQUEST", f"What was given cannot be sent: {error}.", 422) from error
         if response.is_success:
-            return response.json() if response.content else None
+            return self._read(response)
         raise _error_of(response)
+
+    def _read(self, response: httpx.Response) -> _Answer:
+        """Nothing is an empty answer."""
+        try:
+            answer = response.json(object_hook=_Answer) if response.content else _Answer()
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, _Answer):
+            sentence = f"What answers at {self._http.base_url} is no panel: check the address, and log in there."
+            raise ApiError("UNREACHABLE", sentence)
+        return answer
 
     def every(self, path: str, most: int | None = None, **query: Any) -> list[Any]:
         """The items of a paged list: all of them, or the first `most`."""
@@ -133,13 +176,24 @@ def _given(query: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in query.items() if value is not None}
 
 
+def _address(url: str) -> httpx.URL:
+    try:
+        address = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
+        address = httpx.URL("")
+    if address.scheme not in {"http", "https"} or not address.host:
+        raise ApiError("INVALID_REQUEST", f"{url!r} is no address of a panel: give one such as {DEFAULT_URL}.", 422)
+    return address
+
+
 def _error_of(response: httpx.Response) -> ApiError:
+    """The panel's sentence names the fields at fault."""
     try:
         problem = response.json()
-        sentence = problem.get("detail") or problem.get("title") or response.reason_phrase
-        fields = "".join(f"\n  {field.get('field')}: {field.get('message')}" for field in problem.get("fields") or [])
-        return ApiError(problem.get("code", "INTERNAL"), f"{sentence}{fields}", response.status_code)
-    except ValueError:
-        return ApiError(
-            "INTERNAL", f"The panel answered {response.status_code} {response.reason_phrase}.", response.status_code
-        )
+    except (ValueError, RecursionError):
+        problem = None
+    if isinstance(problem, dict) and "code" in problem:
+        return ApiError(str(problem["code"]), str(problem.get("detail") or problem.get("title")), response.status_code)
+    code = "UNREACHABLE" if response.status_code in _AWAY else "INTERNAL"
+    sentence = f"The panel answered {response.status_code} {response.reason_phrase}."
+    return ApiError(code, sentence, response.status_code)

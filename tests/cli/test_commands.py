@@ -157,6 +157,19 @@ def test_a_cancellation_that_came_too_late_fails(panel: FakePanel) -> None:
     assert (done.exit_code, "ended before" in done.stderr) == (1, True)
 
 
+def test_what_is_wrong_with_a_node_is_said_beside_the_list(panel: FakePanel) -> None:
+    node = {"id": "first", "name": "First", "online": True, "enabled": True, "since": "now", "system": None, "servers": 0}
+    warning = "Two agents use this node's id, from 192.0.2.1 and 192.0.2.2."
+    panel.answers["GET", "/api/nodes"] = {
+        "items": [node | {"warning": None}, node | {"id": "second", "warning": warning}],
+        "next_cursor": None,
+    }
+    listed = run("node", "list")
+    assert f"second: {warning}" in listed.stderr
+    assert "first:" not in listed.stderr
+    assert warning not in listed.stdout
+
+
 def test_a_nodes_orphans_are_listed_and_adopted(panel: FakePanel) -> None:
     orphan = {"server_id": "lost", "container_id": "4cd1", "state": "running", "image": "q3", "is_adoptable": True}
     panel.answers["GET", "/api/nodes/first"] = {"orphans": [orphan]}

@@ -77,7 +77,6 @@ def test_a_cursor_of_another_life_of_the_panel_is_as_none() -> None:
         write(former, str(number))
     write(consoles, "new")
     assert texts(consoles, after=former.read("n", "s", 10, None).cursor) == ["new"]
-    assert texts(consoles, after="nonsense") == ["new"]
 
 
 def test_a_flood_in_one_frame_costs_no_more_than_what_is_kept() -> None:

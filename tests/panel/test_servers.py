@@ -53,7 +53,7 @@ async def test_all_that_is_wrong_in_a_specification_is_named_in_its_place(panel:
     agent = await panel.agent()
     new = panel.new(
         agent,
-        name="a\x00b",
+        name="a\u202eb",
         image=" ",
         limits={"memory": 1, "cpu": -1},
         ports=[port(1), port(70000)],

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from sqlalchemy import update
 from tests.panel.support import SPECIFICATION, PanelUnderTest, Person
 
+from ctrl_alt_play.panel.errors import Invalid
 from ctrl_alt_play.panel.models import Server
 from ctrl_alt_play.panel.servers.schemas import ServerChange
 from ctrl_alt_play.protocol.specification import Recipe, Specification
@@ -70,6 +71,16 @@ async def test_the_documentation_calls_every_field_what_the_answers_call_it(pane
         ({"readiness": {"text": ["regex:("]}}, "readiness.text.0"),
         ({"readiness": {"probe": {"kind": "query"}}}, "readiness.probe"),
         ({"crash": {"backoff": []}}, "crash.backoff"),
+        ({"startup": "./run 'unclosed"}, "startup"),
+        ({"image": "../../x"}, "image"),
+        ({"image": "example.org/Games/quake"}, "image"),
+        ({"image": "Quake:1"}, "image"),
+        ({"image": "quake:" + "x" * 129}, "image"),
+        ({"image": "a" * 256}, "image"),
+        ({"ports": [{"internal": 1, "external": 2, "address": "1.2.3.4.5"}]}, "ports.0.address"),
+        ({"ports": [{"internal": 1, "external": 2, "address": "::1::"}]}, "ports.0.address"),
+        ({"readiness": {"probe": {"kind": "tcp"}}}, "readiness.probe.port"),
+        ({"readiness": {"probe": {"kind": "query", "protocol": "quake3"}}}, "readiness.probe.port"),
     ],
 )
 async def test_what_is_unknown_or_not_given_by_people_is_named(
@@ -77,6 +88,70 @@ async def test_what_is_unknown_or_not_given_by_people_is_named(
 ) -> None:
     problem = await admin.post("/api/servers", panel.new(await panel.agent(), **wrong), 422)
     assert [each["field"] for each in problem["fields"]] == [field]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "quake",
+        "localhost:5000/a/b__c.d-e:1.0_x",
+        "[::1]:5000/q",
+        f"q@sha256:{'a' * 64}",
+        f"sha256:{'a' * 64}",
+        "EXAMPLE.org/q",
+    ],
+)
+def test_what_docker_takes_for_an_image_is_taken(image: str) -> None:
+    assert ServerChange.model_validate({"image": image}).image == image
+
+
+@pytest.mark.parametrize("startup", ["", "./run 'one argument' \"two\"", './run $(echo "$(date)") # don\'t'])
+def test_a_startup_that_can_be_read_is_taken(startup: str) -> None:
+    assert ServerChange.model_validate({"startup": startup}).startup == startup
+
+
+def test_an_address_has_one_spelling() -> None:
+    port = {"internal": 1, "external": 2, "address": "0:0:0:0:0:0:0:0"}
+    assert ServerChange.model_validate({"ports": [port]}).ports[0].address == "::"
+
+
+def test_a_probe_is_not_left_without_a_port_by_a_change() -> None:
+    before = Specification(image="quake", ports=({"internal": 1, "external": 2},), readiness={"probe": {"kind": "tcp"}})
+    with pytest.raises(Invalid, match="no ports"):
+        ServerChange.model_validate({"ports": []}).applied_to(before)
+    ServerChange.model_validate({"ports": [], "readiness": {"probe": {"port": 7}}}).applied_to(before)
+
+
+def test_what_was_taken_before_is_no_hindrance_to_other_changes() -> None:
+    before = Specification(image="Old/Quake", readiness={"probe": {"kind": "tcp"}})
+    assert ServerChange.model_validate({"limits": {"cpu": 50}}).applied_to(before).limits.cpu == 50
+
+
+async def test_a_query_that_the_node_does_not_know_is_told_with_those_it_knows(
+    panel: PanelUnderTest, admin: Person
+) -> None:
+    agent = await panel.connected(await panel.part2_agent(queries=["quake3", "source"]))
+    known, unknown = ({"probe": {"kind": "query", "protocol": name, "port": 1}} for name in ("quake3", "quake9"))
+    problem = await admin.post("/api/servers", panel.new(agent, readiness=unknown), 422)
+    assert [each["field"] for each in problem["fields"]] == ["readiness.probe.protocol"]
+    assert "quake3, source" in problem["detail"]
+    server_id = await panel.server(agent, readiness=known)
+    await admin.patch(f"/api/servers/{server_id}", {"readiness": unknown}, 422)
+    assert (await admin.get(f"/api/nodes/{agent.node_id}"))["system"]["queries"] == ["quake3", "source"]
+
+
+async def test_a_node_that_tells_no_queries_is_asked(panel: PanelUnderTest) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    await panel.server(agent, readiness={"probe": {"kind": "query", "protocol": "quake9", "port": 1}})
+
+
+async def test_a_server_of_an_odd_address_is_shown(panel: PanelUnderTest, admin: Person) -> None:
+    """As one that was adopted may have it: what nodes tell is read as it always was."""
+    server_id = await panel.server(await panel.connected(await panel.agent()))
+    odd = {**SPECIFICATION, "image": "Old/Quake", "ports": [{"internal": 1, "external": 2, "address": "1.2.3.4.5"}]}
+    async with panel.app.state.database.writing() as session:
+        await session.execute(update(Server).where(Server.id == server_id).values(specification=odd))
+    assert (await admin.get(f"/api/servers/{server_id}"))["ports"][0]["address"] == "1.2.3.4.5"
 
 
 async def test_a_server_made_before_there_was_readiness_is_shown_with_its_defaults(

@@ -7,6 +7,7 @@ import psutil
 from ctrl_alt_play import __version__
 from ctrl_alt_play.agent.engine.base import EngineInfo
 from ctrl_alt_play.agent.servers.node import Node
+from ctrl_alt_play.agent.servers.queries import QUERIES
 from ctrl_alt_play.protocol.contents import SystemInfo
 from ctrl_alt_play.protocol.errors import Fault
 from ctrl_alt_play.protocol.messages import OLDEST_VERSION, VERSION
@@ -37,4 +38,5 @@ async def system_info(node: Node) -> SystemInfo:
         boot_id=node.boot_id or None,
         spool_id=node.journal.spool_id,
         clock=node.clock.utc(),
+        queries=sorted(QUERIES),
     )

@@ -3,12 +3,11 @@
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
-from ctrl_alt_play.cli.output import api_errors, show_json
-from ctrl_alt_play.client import Api, ApiError, Login
+from ctrl_alt_play.cli.output import say, show_json
+from ctrl_alt_play.client import Api, ApiError, Login, as_id
 
 ServerArgument = Annotated[
     str, typer.Argument(metavar="SERVER", help="A server's id, or its name where only one has it.")
@@ -19,15 +18,17 @@ WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until i
 def find(api: Api, server: str) -> dict[str, Any]:
     """The server that was named by its id or its name."""
     try:
-        found = api.call("GET", f"/api/servers/{quoted(server)}")
+        found: dict[str, Any] = api.call("GET", f"/api/servers/{as_id(server)}")
     except ApiError as error:
-        if error.status not in {404, 422}:
+        if error.status != 404:
             raise
         found = _named(api, server)
-    return dict(found)
+    return found
 
 
 def _named(api: Api, name: str) -> Any:
+    if not name:
+        raise ApiError("SERVER_NOT_FOUND", "No server has an empty name: give its id or its name.", 404)
     found = [each for each in api.every("/api/servers", name=name) if each["name"] == name]
     if len(found) != 1:
         reason = "No server" if not found else f"{len(found)} servers"
@@ -39,7 +40,7 @@ def operate(
     server: str, path: str, body: Any, *, wait: bool, as_json: bool, method: str = "POST", **query: Any
 ) -> None:
     """Asks for an operation on a server, and follows it."""
-    with api_errors(), Api(Login.load()) as api:
+    with Api(Login.load()) as api:
         operation = api.call(method, f"/api/servers/{find(api, server)['id']}{path}", body, **query)
         show_operation(api, operation, wait=wait, as_json=as_json)
 
@@ -51,7 +52,7 @@ def show_operation(api: Api, operation: dict[str, Any], *, wait: bool, as_json: 
         show_json(operation)
     else:
         note = f" ({operation['message']})" if operation["message"] else ""
-        typer.echo(f"{operation['kind']} {operation['state']}: server {operation['server_id']}{note}")
+        say(f"{operation['kind']} {operation['state']}: server {operation['server_id']}{note}")
 
 
 def told_once() -> Callable[[dict[str, Any]], None]:
@@ -62,7 +63,7 @@ def told_once() -> Callable[[dict[str, Any]], None]:
         nonlocal last
         line = how_far(operation)
         if line and line != last and sys.stderr.isatty():
-            typer.echo(line, err=True)
+            say(line, err=True)
         last = line or last
 
     return tell
@@ -75,8 +76,3 @@ def how_far(operation: dict[str, Any]) -> str:
         return str(operation["message"] or "") if operation["state"] == "queued" else ""
     percent = "" if progress["percent"] is None else f" {progress['percent'] // 10 * 10:.0f} %"
     return f"{progress['phase']}{percent} {progress['message']}".rstrip()
-
-
-def quoted(part: str) -> str:
-    """As a part of a path."""
-    return quote(part, safe="")

@@ -1,37 +1,23 @@
 """`ctrl-alt-play server update`, `hold` and `release`"""
 
-import re
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ctrl_alt_play.cli.asking import ServerArgument, WaitOption, find, operate, show_operation
-from ctrl_alt_play.cli.output import JsonOption, api_errors
+from ctrl_alt_play.cli.output import JsonOption
+from ctrl_alt_play.cli.values import given, number, size, variable
 from ctrl_alt_play.client import Api, Login
 
 app = typer.Typer()
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-
-
-def _bytes(size: str) -> int:
-    """`2G`, `512M`, or bytes."""
-    match = re.fullmatch(r"(\d+)([KMGT]?)(?:i?B)?", size.strip(), re.IGNORECASE)
-    if match is None:
-        raise typer.BadParameter(f"{size!r} is no size: give one such as 512M or 2G")
-    return int(match[1]) * _UNITS[match[2].upper()]
-
-
-def _variable(text: str) -> str:
-    name, is_given, _ = text.partition("=")
-    if not name or not is_given:
-        raise typer.BadParameter(f"{text!r} is no variable: give NAME=VALUE")
-    return text
-
 
 ReadyText = Annotated[
     list[str] | None, typer.Option(help="What its console says when players may come; may be repeated.")
 ]
-ReadyTimeout = Annotated[float | None, typer.Option(help="Seconds until it counts as running all the same.")]
+ReadyTimeout = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", parser=number, help="Seconds until it counts as running all the same."),
+]
 CrashRestart = Annotated[
     bool | None, typer.Option("--crash-restart/--no-crash-restart", help="Start it again after a crash.")
 ]
@@ -44,11 +30,14 @@ def update(
     image: Annotated[str | None, typer.Option(help="Another container image.")] = None,
     startup: Annotated[str | None, typer.Option(help="The command that runs the game; empty: the image's own.")] = None,
     env: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", parser=_variable, help="Sets a variable; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME=VALUE", parser=variable, help="Sets a variable; may be repeated.")
     ] = None,
     unset: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Removes a variable.")] = None,
-    memory: Annotated[int | None, typer.Option(metavar="SIZE", parser=_bytes, help="Such as 2G; 0: no limit.")] = None,
-    cpu: Annotated[float | None, typer.Option(help="Percent of one core: 150 is one and a half; 0: no limit.")] = None,
+    memory: Annotated[int | None, typer.Option(metavar="SIZE", parser=size, help="Such as 2G; 0: no limit.")] = None,
+    cpu: Annotated[
+        float | None,
+        typer.Option(metavar="PERCENT", parser=number, help="Percent of one core: 150 is one and a half; 0: no limit."),
+    ] = None,
     ready_text: ReadyText = None,
     ready_timeout: ReadyTimeout = None,
     *,
@@ -58,17 +47,17 @@ def update(
     as_json: JsonOption = False,
 ) -> None:
     """Change a server (administrators). What it is made of takes effect at its next start; what is left out stays."""
-    body = _given(
+    body = given(
         name=name,
         image=image,
         startup=startup,
-        limits=_given(memory=memory, cpu=cpu),
-        readiness=_given(text=ready_text or None, timeout=ready_timeout),
-        crash=_given(restart=crash_restart, limit=crash_limit),
+        limits=given(memory=memory, cpu=cpu),
+        readiness=given(text=ready_text or None, timeout=ready_timeout),
+        crash=given(restart=crash_restart, limit=crash_limit),
     )
     if not (body or env or unset):
         raise typer.BadParameter("say what is to change; --help tells what can be")
-    with api_errors(), Api(Login.load()) as api:
+    with Api(Login.load()) as api:
         found = find(api, server)
         if env or unset:
             body["environment"] = _environment(found["environment"], env or [], unset or [])
@@ -97,11 +86,7 @@ def release(server: ServerArgument, *, wait: WaitOption = True, as_json: JsonOpt
     operate(server, "/hold", {"hold": "none"}, wait=wait, as_json=as_json, method="PUT")
 
 
-def _given(**fields: Any) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None and value != {}}
-
-
-def _environment(present: dict[str, str], given: list[str], removed: list[str]) -> dict[str, str]:
+def _environment(present: dict[str, str], changed: list[str], removed: list[str]) -> dict[str, str]:
     """The API takes an environment as a whole."""
-    variables = dict(variable.split("=", 1) for variable in given)
+    variables = dict(one.split("=", 1) for one in changed)
     return {name: value for name, value in {**present, **variables}.items() if name not in removed}

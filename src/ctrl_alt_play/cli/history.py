@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from ctrl_alt_play.cli.asking import ServerArgument, find
-from ctrl_alt_play.cli.output import JsonOption, api_errors, show_json, show_table
+from ctrl_alt_play.cli.output import JsonOption, say, show_json, show_table
 from ctrl_alt_play.client import Api, Login
 
 app = typer.Typer()
@@ -59,18 +59,18 @@ def crashes(
 
 
 def _latest(server: str, what: str, count: int, **query: Any) -> list[Any]:
-    with api_errors(), Api(Login.load()) as api:
+    with Api(Login.load()) as api:
         path = f"/api/servers/{find(api, server)['id']}/{what}"
         return api.every(path, most=count, limit=min(count, 200), **query)
 
 
 def _show_report(crash: dict[str, Any]) -> None:
     for change in crash["changes"]:
-        typer.echo(f"\nchanged since its last good run: {change}")
+        say(f"\nchanged since its last good run: {change}")
     if crash["last_lines"]:
-        typer.echo("\nthe last lines of its console:")
+        say("\nthe last lines of its console:")
     for line in crash["last_lines"]:
-        typer.echo(f"  {line}")
+        say(f"  {line}")
 
 
 def _sentence(event: dict[str, Any]) -> str | None:

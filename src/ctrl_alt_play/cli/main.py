@@ -8,11 +8,12 @@ import typer
 
 from ctrl_alt_play import __version__, logs
 from ctrl_alt_play.cli import nodes, operations, servers
-from ctrl_alt_play.cli.output import api_errors
+from ctrl_alt_play.cli.output import Commands, say
 from ctrl_alt_play.client import DEFAULT_URL, Api, Login
 from ctrl_alt_play.errors import StartupError
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     help="Ctrl-Alt-Play: game servers, managed.",
@@ -91,10 +92,10 @@ def login(
     url: Annotated[str, typer.Option(envvar="CTRL_ALT_PLAY_URL", help="The panel's address.")] = DEFAULT_URL,
 ) -> None:
     """Log in at a panel; later commands use it."""
-    with api_errors(), Api(Login(url, "")) as api:
+    with Api(Login(url, "")) as api:
         token = api.call("POST", "/api/auth/login", {"username": username, "password": password})["access_token"]
     Login(url, token).keep()
-    typer.echo(f"Logged in at {url} as {username}.")
+    say(f"Logged in at {url} as {username}.")
 
 
 def main() -> None:

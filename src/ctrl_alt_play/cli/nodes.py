@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from ctrl_alt_play.cli.asking import WaitOption, quoted, show_operation
-from ctrl_alt_play.cli.output import JsonOption, api_errors, show_json, show_table
-from ctrl_alt_play.client import Api, Login
+from ctrl_alt_play.cli.asking import WaitOption, show_operation
+from ctrl_alt_play.cli.output import JsonOption, say, show_json, show_table
+from ctrl_alt_play.client import Api, Login, as_id
 
 app = typer.Typer(no_args_is_help=True)
 NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="A node's id.")]
@@ -15,7 +15,7 @@ NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="A node's id."
 @app.command("list")
 def list_(*, as_json: JsonOption = False) -> None:
     """All nodes, and whether their agents are connected."""
-    with api_errors(), Api(Login.load()) as api:
+    with Api(Login.load()) as api:
         nodes = api.every("/api/nodes")
     if as_json:
         show_json(nodes)
@@ -26,6 +26,9 @@ def list_(*, as_json: JsonOption = False) -> None:
         state = "online" if node["online"] else ("offline" if node["enabled"] else "disabled")
         rows.append((node["id"], node["name"], state, node["since"], system.get("docker_version"), node["servers"]))
     show_table(("ID", "NAME", "STATE", "SINCE", "DOCKER", "SERVERS"), rows)
+    for node in nodes:
+        if node["warning"]:
+            say(f"\n{node['id']}: {node['warning']}", err=True)
 
 
 @app.command()
@@ -36,13 +39,13 @@ def enrol(
     as_json: JsonOption = False,
 ) -> None:
     """Make a node known to the panel; prints the secret of its agent, this once."""
-    with api_errors(), Api(Login.load()) as api:
+    with Api(Login.load()) as api:
         node = api.call("POST", "/api/nodes", {"id": node_id, "name": name or node_id})
     if as_json:
         show_json(node)
         return
-    typer.echo(f"Node {node_id} is enrolled. Run its agent, on that machine, with:\n")
-    typer.echo(
+    say(f"Node {node_id} is enrolled. Run its agent, on that machine, with:\n")
+    say(
         f"  PANEL_URL=ws://<the panel's address>:<its WEBSOCKET_PORT, 8080> NODE_ID={node_id} AGENT_SECRET={node['secret']} ctrl-alt-play agent"
     )
 
@@ -50,8 +53,8 @@ def enrol(
 @app.command()
 def orphans(node: NodeArgument, *, as_json: JsonOption = False) -> None:
     """Containers of ours that a node runs and nobody knows."""
-    with api_errors(), Api(Login.load()) as api:
-        found = api.call("GET", f"/api/nodes/{quoted(node)}")["orphans"]
+    with Api(Login.load()) as api:
+        found = api.call("GET", f"/api/nodes/{as_id(node)}")["orphans"]
     if as_json:
         show_json(found)
         return
@@ -74,6 +77,6 @@ def adopt(
 ) -> None:
     """Make a server of an orphan; it runs on undisturbed."""
     body = {"name": name, "owner_id": owner}
-    with api_errors(), Api(Login.load()) as api:
-        path = f"/api/nodes/{quoted(node)}/orphans/{quoted(server_id)}/adopt"
+    with Api(Login.load()) as api:
+        path = f"/api/nodes/{as_id(node)}/orphans/{as_id(server_id)}/adopt"
         show_operation(api, api.call("POST", path, body), wait=wait, as_json=as_json)

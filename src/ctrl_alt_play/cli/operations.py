@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ctrl_alt_play.cli.asking import how_far, quoted, told_once
-from ctrl_alt_play.cli.output import JsonOption, api_errors, show_json, show_table
-from ctrl_alt_play.client import Api, ApiError, Login
+from ctrl_alt_play.cli.asking import how_far, told_once
+from ctrl_alt_play.cli.output import JsonOption, show_json, show_table
+from ctrl_alt_play.client import Api, ApiError, Login, as_id
 
 app = typer.Typer(no_args_is_help=True)
 OperationArgument = Annotated[str, typer.Argument(metavar="OPERATION", help="Its id.")]
@@ -16,15 +16,15 @@ CANCELLED = "CANCELLED"
 @app.command()
 def show(operation: OperationArgument, *, as_json: JsonOption = False) -> None:
     """What became of an operation, or how far it is."""
-    with api_errors(), Api(Login.load()) as api:
-        _show(api.call("GET", f"/api/operations/{quoted(operation)}"), as_json=as_json)
+    with Api(Login.load()) as api:
+        _show(api.call("GET", f"/api/operations/{as_id(operation)}"), as_json=as_json)
 
 
 @app.command()
 def cancel(operation: OperationArgument, *, as_json: JsonOption = False) -> None:
     """Stop what an operation does; the server is then as it was before. Fails where it was too late for that."""
-    with api_errors(), Api(Login.load()) as api:
-        path = f"/api/operations/{quoted(operation)}"
+    with Api(Login.load()) as api:
+        path = f"/api/operations/{as_id(operation)}"
         asked = api.call("POST", f"{path}/cancel")
         try:
             api.follow(asked, tell=told_once())

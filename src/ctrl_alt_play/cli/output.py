@@ -5,12 +5,13 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from ctrl_alt_play.characters import shown
 from ctrl_alt_play.client import ApiError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the API's JSON.")]
@@ -18,15 +19,21 @@ _BY_STATUS = {401: 4, 403: 4, 404: 3, 422: 2}
 _UNREACHABLE = {"UNREACHABLE", "AGENT_OFFLINE", "DOCKER_UNAVAILABLE", "TIMEOUT"}
 
 
-@contextmanager
-def api_errors() -> Iterator[None]:
+class Commands(TyperGroup):
     """Says what the panel refuses, in its own words, and ends with the code for it."""
-    try:
-        yield
-    except ApiError as error:
-        typer.echo(f"{error.message} [{error.code}]", err=True)
-        code = 5 if error.code in _UNREACHABLE else _BY_STATUS.get(error.status or 0, 1)
-        raise typer.Exit(code) from error
+
+    def invoke(self, ctx: Any) -> Any:  # a context of Typer's inside
+        try:
+            return super().invoke(ctx)
+        except ApiError as error:
+            say(f"{error.message} [{error.code}]", err=True)
+            code = 5 if error.code in _UNREACHABLE else _BY_STATUS.get(error.status or 0, 1)
+            raise typer.Exit(code) from error
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Text may come from anybody: a terminal obeys nothing of it but the ends of its lines."""
+    typer.echo("\n".join(map(shown, text.split("\n"))), err=err)
 
 
 def show_json(value: Any) -> None:
@@ -35,7 +42,7 @@ def show_json(value: Any) -> None:
 
 def show_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Columns as wide as they need to be; a dash where there is nothing."""
-    lines = [list(head), *([("-" if cell is None else str(cell)) for cell in row] for row in rows)]
+    lines = [list(head), *([("-" if cell is None else shown(str(cell))) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -1,7 +1,7 @@
 """What all of the panel's HTTP has in common: problems as RFC 9457 documents, an id for each request, and a limit to what is taken in."""
 
 from http import HTTPStatus
-from typing import cast
+from typing import Any, cast
 from uuid import uuid4
 
 import structlog
@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ctrl_alt_play import logs
+from ctrl_alt_play.characters import shown
 from ctrl_alt_play.panel.errors import PROBLEM_TYPE, FieldProblem, Invalid, PanelError
 
 LARGEST_BODY_BYTES = 1024 * 1024
@@ -112,14 +113,22 @@ async def _on_panel_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     problems = cast("RequestValidationError", error).errors()
-    fields = tuple(FieldProblem(_place(problem["loc"]), problem["msg"]) for problem in problems)
-    sentence = "; ".join(f"{problem.field}: {problem.message}" for problem in fields)
-    return respond(Invalid(f"Invalid: {sentence}"[:2000], fields=fields), request.state.request_id)
+    found = Invalid.of(FieldProblem(shown(_place(problem)), shown(_reason(problem))) for problem in problems)
+    return respond(found, request.state.request_id)
 
 
-def _place(location: tuple[str | int, ...]) -> str:
+def _place(problem: dict[str, Any]) -> str:
     """Where in what was sent: `ports.0.external`. The first part says only whether it was the body, the path or the query."""
+    location = problem["loc"]
+    if problem["type"] == "json_invalid":
+        return "body"
     return ".".join(map(str, location[1:])) or str(location[0])
+
+
+def _reason(problem: dict[str, Any]) -> str:
+    if problem["type"] == "json_invalid":
+        return f"it is no JSON: {problem['ctx']['error']}, at character {problem['loc'][-1]}"
+    return str(problem["msg"]).removeprefix("Value error, ")
 
 
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:

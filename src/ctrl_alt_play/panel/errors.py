@@ -1,7 +1,9 @@
 """What can go wrong in the panel, as errors that carry what an answer needs: a status, a code, a sentence, the fields at fault."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, ClassVar
 
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
@@ -74,9 +76,20 @@ class Conflict(PanelError):
     default_code = "CONFLICT"
 
 
+MOST_FIELDS = 32
+"""Told of at once; whoever mends these is told of the next."""
+
+
 class Invalid(PanelError):
     status = 422
     default_code = "INVALID_REQUEST"
+
+    @classmethod
+    def of(cls, problems: Iterable[FieldProblem]) -> "Invalid":
+        """The fields at fault, each with its reason, also in one sentence."""
+        fields = tuple(islice(problems, MOST_FIELDS))
+        sentence = "; ".join(f"{problem.field}: {problem.message}" for problem in fields)
+        return cls(f"Invalid: {sentence}"[:2000], fields=fields)
 
 
 class TooManyAttempts(PanelError):

@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import shlex
 from typing import Any
 
 from ctrl_alt_play.agent.engine.base import Plan
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.specification import Limits, Port
+from ctrl_alt_play.protocol.specification import Limits, Port, arguments
 
 HOME = "/home/container"
 LABEL_MANAGED = "ctrl-alt-play.managed"
@@ -19,7 +18,6 @@ MOST_LABEL_BYTES = 64 * 1024
 """Every event of a container repeats its labels."""
 NETWORK = "ctrl-alt-play"
 PIDS = 512
-_SHELL_CHARACTERS = set("|&;<>()$`\n*?[]{}~")
 
 
 def container_name(server_id: str) -> str:
@@ -85,11 +83,8 @@ def _bare_body(plan: Plan) -> dict[str, Any]:
 
 
 def startup_command(startup: str) -> list[str]:
-    """The startup text as arguments; through the image's shell only where it is written in a shell's language."""
-    if _SHELL_CHARACTERS & set(startup):
-        return ["/bin/sh", "-c", startup]
     try:
-        return shlex.split(startup)
+        return arguments(startup)
     except ValueError as error:
         raise Fault(
             ErrorCode.CONFIG_INVALID, f"The startup command cannot be read: {error}. Check its quotes."

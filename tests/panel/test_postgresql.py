@@ -14,6 +14,7 @@ import pytest
 from alembic import command
 from sqlalchemy import select
 from tests.panel.support import PanelUnderTest, make_config, until
+from tests.panel.test_door import status
 
 from ctrl_alt_play.panel.db import make_engine
 from ctrl_alt_play.panel.intake.recorder import Recorder
@@ -155,3 +156,8 @@ async def test_migrations_make_what_the_models_say_on_postgresql(postgresql: str
     async with engine.begin() as connection:
         await connection.run_sync(lambda plain: command.check(alembic_config(plain)))
     await engine.dispose()
+
+
+async def test_a_node_id_that_postgresql_cannot_be_asked_for_is_no_nodes(postgresql: str, tmp_path: Path) -> None:
+    async with PanelUnderTest(make_config(tmp_path, database_url=postgresql)) as panel:
+        assert await status(f"{panel.agents_url}?nodeId=%00", "not a secret", None) == 401

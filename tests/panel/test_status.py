@@ -91,6 +91,7 @@ CRASHED: dict[str, Any] = {"observed": ServerState.CRASHED, "exit_code": 1, "nod
         ({}, None),
         ({"ready": True}, None),
         ({"ready": False}, "running, readiness not seen"),
+        ({"ready": False, "reason": "The game is paused."}, "The game is paused."),
         ({"node_online": False, "ready": False}, AWAY),
         ({"observed": ServerState.UNKNOWN, "reason": "Docker is away."}, "Docker is away."),
         ({"observed": ServerState.UNKNOWN}, "the node did not say what it is"),

@@ -135,9 +135,7 @@ class Recorder:
                 return presence.speaks_part_2
             case Told(seq=int(seq)):
                 return seq > durable.LARGEST_SEQ
-            case Answered(answer=answer):
-                return not isinstance(answer, Response)
-            case Told():
+            case Told() | Answered():
                 return False
             case _:
                 assert_never(fact)
@@ -213,7 +211,7 @@ class Recorder:
         match fact:
             case Told():
                 await self._apply_news(taking, fact)
-            case Answered(id=command_id, answer=Response() as response):
+            case Answered(id=command_id, answer=response):
                 asked = taking.presence.asked.get(command_id)
                 if asked is None:
                     await responses.apply(taking, command_id, response)

@@ -115,6 +115,19 @@ async def test_each_event_is_kept_once_on_postgresql_whatever_breaks(
         await panel.admin.sees(server_id, "RUNNING")
 
 
+async def test_a_line_is_kept_on_postgresql(postgresql: str, tmp_path: Path) -> None:
+    async with PanelUnderTest(make_config(tmp_path, database_url=postgresql)) as panel:
+        agent = await panel.connected(await panel.part2_agent(unfinished={"send_command"}))
+        server_id = await panel.server(agent)
+        line = await panel.admin.post(f"/api/servers/{server_id}/command", {"command": "say hi"})
+        assert line["state"] == "running"
+        await agent.end(agent.commands("send_command")[0], written=True)
+        ended = await panel.admin.operation(line)
+        assert (ended["state"], ended["result"]) == ("succeeded", {"written": True})
+        assert ended["finished_at"] >= ended["created_at"]
+        await until(lambda: agent.acked == agent.seq)
+
+
 async def test_a_change_is_undone_or_kept_on_postgresql(postgresql: str, tmp_path: Path) -> None:
     async with PanelUnderTest(make_config(tmp_path, database_url=postgresql)) as panel:
         agent = await panel.connected(await panel.part2_agent())

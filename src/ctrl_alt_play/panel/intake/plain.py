@@ -44,6 +44,7 @@ def of(facts: Sequence[Fact], presence: Presence, watched: Watched, now: datetim
                 change, known = completions.of_line(presence.node_id, told, now)
                 whole.changes.append(change)
                 if (waited_for := watched.placed(told.command_id) or watched.latest(told.command_id)) is not None:
+                    known["finished_at"] = max(known["finished_at"], waited_for.created_at)
                     whole.known.append((waited_for, known))
                 events.append(fact)
             case _:

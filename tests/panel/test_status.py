@@ -113,6 +113,7 @@ CRASHED: dict[str, Any] = {"observed": ServerState.CRASHED, "exit_code": 1, "nod
             "on hold for maintenance, which takes effect when the node takes it over",
         ),
         ({"hold": Hold.MAINTENANCE, "observed": ServerState.STOPPED}, "on hold for maintenance"),
+        ({"observed": ServerState.STOPPED, "reason": "The game ended by itself."}, "The game ended by itself."),
         (CRASHED | {"node_tells_all": False}, "crashed with exit code 1"),
         (CRASHED, "crashed with exit code 1; it is not started again by itself"),
         (CRASHED | {"reason": "Out of memory."}, "crashed: Out of memory; it is not started again by itself"),

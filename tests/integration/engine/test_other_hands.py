@@ -1,5 +1,6 @@
 """What others do on the node behind the agent's back, held against the fake and against Docker with a real game."""
 
+import json
 import secrets
 import socket
 from dataclasses import replace
@@ -91,6 +92,22 @@ async def test_a_strange_container_of_our_name_is_not_ours(bench: Bench, real: D
         assert await code_of(bench.engine.create(plan)) is ErrorCode.SERVER_EXISTS
     finally:
         real.run("rm", name)
+
+
+async def test_a_container_that_was_replaced_by_hand_is_found(bench: Bench, real: Docker) -> None:
+    plan = await bench.created()
+    made = await bench.look(plan)
+    labels = [f"--label={name}={value}" for name, value in labels_of(real, made.id).items()]
+    real.run("rm", made.id)
+    id_ = real.run("create", *labels, OPENARENA.image, "/none")
+    assert (await bench.look(plan)).id == id_
+    await bench.engine.remove(plan.server_id)
+    assert await bench.engine.inspect(plan.server_id) is None
+
+
+def labels_of(real: Docker, id_: str) -> dict[str, str]:
+    found: dict[str, str] = json.loads(real.run("inspect", "--format", "{{json .Config.Labels}}", id_))
+    return found
 
 
 # Images

@@ -84,6 +84,8 @@ class DockerEngine:
     def __init__(self, host: str | None = None) -> None:
         self._host = host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
         self._client: Docker | None = None
+        self._ids: dict[str, str] = {}
+        """Of the servers' containers, as they were found last."""
         self._has_network = False
 
     def _connect(self) -> Docker:
@@ -102,13 +104,19 @@ class DockerEngine:
         return self._client
 
     async def _container(self, server_id: str) -> DockerContainer:
-        """A server's container, by its label, for people rename containers. Should there be several, the one of the usual name is it."""
+        """A server's container, once found by its label, for people rename containers. What was found may be gone: an `inspect` looks anew."""
+        if server_id not in self._ids:
+            self._ids[server_id] = await self._find(server_id)
+        return self._docker.containers.container(self._ids[server_id])
+
+    async def _find(self, server_id: str) -> str:
+        """The id of its container; should there be several, the one of the usual name is it."""
         filters = {"label": [f"{LABEL_MANAGED}=true", f"{LABEL_SERVER}={server_id}"]}
         found = await self._docker.containers.list(all=True, filters=json.dumps(filters))
         if not found:
             raise Fault(ErrorCode.CONTAINER_NOT_FOUND, f"Docker has no container of server {server_id} on this node.")
         usual = f"/{container_name(server_id)}"
-        return next((each for each in found if usual in (each["Names"] or ())), found[0])
+        return next((each for each in found if usual in (each["Names"] or ())), found[0]).id
 
     async def info(self) -> EngineInfo:
         async with _translated(INFO_TIMEOUT_S):
@@ -150,7 +158,8 @@ class DockerEngine:
             return
         try:
             async with _translated():
-                await self._docker.containers.create(body, name=container_name(plan.server_id))
+                made = await self._docker.containers.create(body, name=container_name(plan.server_id))
+            self._ids[plan.server_id] = made.id
         except Fault as fault:
             if fault.code is not ErrorCode.SERVER_EXISTS or not await self._is_made(plan.server_id, body["Labels"]):
                 raise
@@ -240,12 +249,14 @@ class DockerEngine:
         with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
             async with _translated():
                 await (await self._container(server_id)).delete(force=True, v=True)
+        self._ids.pop(server_id, None)
 
     async def inspect(self, server_id: str) -> Container | None:
         with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
             async with _translated(10):
                 return container_of(await (await self._container(server_id)).show(), NETWORK)
-        return None
+        has_gone = self._ids.pop(server_id, None) is not None
+        return await self.inspect(server_id) if has_gone else None
 
     async def list(self) -> list[Container]:
         filters = {"label": [f"{LABEL_MANAGED}=true", LABEL_SERVER]}

@@ -28,7 +28,6 @@ from ctrl_alt_play.protocol.contents import (
     StatusReport,
     SystemInfo,
 )
-from ctrl_alt_play.protocol.messages import Response
 from ctrl_alt_play.protocol.panel_session import Answered, Told
 from ctrl_alt_play.protocol.part2 import OperationProgress, StateSnapshot
 

@@ -109,7 +109,7 @@ def explain(status: Status, facts: Facts) -> str | None:
         case Status.CRASHED:
             return _explain_crash(facts)
         case _:
-            return held
+            return held or facts.reason
 
 
 def _explain_hold(facts: Facts) -> str | None:

@@ -263,6 +263,7 @@ class Server:
     async def _by_itself(self, what: str, work: Awaitable[None]) -> None:
         """Nobody waits for it, so how it ends is told by what the server then is. A kill or a cancellation may overtake it, too."""
         log.info("node_acts", server_id=self.id, what=what, desired=self.life.desired, hold=self.life.hold)
+        self.inbox.overtaken.clear()  # what it gave way to before may have been cancelled since
         pause_s = 0.0
         try:
             await work

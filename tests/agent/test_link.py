@@ -94,7 +94,7 @@ async def station(panel: ForeignPanel, tmp_path: Path, monkeypatch: pytest.Monke
     boxes: list[Outbox] = []
 
     def make_outbox(journal: Journal) -> Outbox:
-        boxes.append(Outbox(clock, journal, metrics.dropped_lines.inc))
+        boxes.append(Outbox(clock, journal, metrics.dropped_lines.inc, home.consoles.feed))
         return boxes[0]
 
     home = Household(tmp_path, FakeEngine(), make_outbox)

@@ -25,6 +25,7 @@ from ctrl_alt_play.protocol.contents import (
     wire,
 )
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.live import AttachPayload, HistoryPayload, SearchPayload
 from ctrl_alt_play.protocol.messages import MAX_FRAME_BYTES
 
 MOST_AT_ONCE = 256
@@ -52,6 +53,8 @@ class Desk:
                 work = self._send_line(request, session)
             case Action.CANCEL:
                 work = self._cancel(request, session)
+            case Action.CONSOLE_ATTACH | Action.CONSOLE_DETACH | Action.CONSOLE_HISTORY | Action.CONSOLE_SEARCH:
+                work = self._answer_about_console(request, session)
             case LegacyRequest.FILE_READ | LegacyRequest.FILE_WRITE:
                 work = self._answer_file(request, session)
             case LegacyRequest.SYSTEM_INFO:
@@ -127,6 +130,21 @@ class Desk:
         await asyncio.wait({self._fleet.cancel(request.server_id, request.content.command_id)}, timeout=PATIENCE_S)
         log.info("cancelled", server_id=request.server_id, command_id=request.content.command_id)
         self._outbox.answer(session.accept(request))
+
+    async def _answer_about_console(self, request: Request, session: AgentSession) -> None:
+        server_id, consoles = self._fleet.find(request.server_id).id, self._node.consoles
+        match request.content:
+            case AttachPayload() as payload:
+                data = wire(await consoles.attach(server_id, payload))
+                del data["parts"]
+            case HistoryPayload() as payload:
+                data = wire(await consoles.history(server_id, payload))
+            case SearchPayload() as payload:
+                data = wire(await consoles.search(server_id, payload))
+            case _:
+                consoles.feed.detach(server_id)
+                data = {}
+        self._outbox.answer(session.respond(request, f"{request.verb} command received", data))
 
     async def _answer_file(self, request: Request, session: AgentSession) -> None:
         server = self._fleet.find(request.server_id)

@@ -49,7 +49,7 @@ class Server:
     ) -> None:
         is_ending = any("asked_at" in each.phase and "stopped_at" not in each.phase for each in unfinished)
         self.life = remembered(record.memory, record.specification.hold, is_ending=is_ending)
-        self.game = Game(record, node, self._hear)
+        self.game = Game(record, node, self)
         self.inbox = Inbox()
         self.line_turns, self.file_turns = Turns(), Turns()
         """For what goes on beside actions, and does not wait for the other."""
@@ -384,7 +384,12 @@ class Server:
         self._is_lost = self._history.was_lost = True
         self.inbox.arrived.set()
 
-    def _hear(self, stream: str, text: str) -> None:
-        self._node.teller.line(self.id, stream, text)
+    def hear(self, stream: str, text: str) -> None:
+        """The game wrote lines."""
+        self._node.teller.wrote(self.id, stream, text)
         if self.watch is not None:
-            self.watch.line(text)
+            self.watch.hear(text)
+
+    def miss(self, lines: int) -> None:
+        """The game wrote lines that nobody has read."""
+        self._node.teller.missed(self.id, lines)

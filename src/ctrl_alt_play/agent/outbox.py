@@ -157,8 +157,7 @@ class Outbox:
             self._wake.set()
 
     def missed(self, server_id: str, lines: int) -> None:
-        if self.speech is not Speech.PART2:
-            self._outputs.lose(server_id, lines)
+        self._outputs.lose(server_id, lines)
 
     async def next(self) -> Message | str:
         """Waits for the next thing to send.

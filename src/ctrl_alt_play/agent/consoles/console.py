@@ -20,6 +20,7 @@ PARTIAL_AFTER_S = 0.25
 TURN_S = 0.001
 """So long a console has the loop before others have their turn."""
 SLICE_BYTES = 16 * 1024
+WITHHELD_BYTES = 16 * 1024
 HELD_BYTES = 16 * 2**20
 """Of output that may come while what was written before it is read back."""
 CATCH_UP_PATIENCE_S = 5.0
@@ -62,6 +63,7 @@ class Console:
         self._held: deque[Block] | None = None
         """What is heard while what was written before it is read back."""
         self._cutters = Cutters()
+        self._withheld: dict[str, bytes] = {}
         self._allowance = Allowance(clock)
         self._flushing: asyncio.TimerHandle | None = None
 
@@ -154,11 +156,18 @@ class Console:
             self._flush()
 
     def _take(self, stream: str, data: bytes) -> None:
-        cutter = self._cutters[stream]
-        if not self._allowance.grants(len(data)):
-            cutter.skip(data)
+        """What is too much is left out, but for its end, which is withheld until it is known whether more comes: a flood's last words are kept."""
+        data = self._withheld.pop(stream, b"") + data
+        if self._allowance.grants(len(data)):
+            self._feed(stream, data)
             return
-        text = cutter.feed(data)
+        if len(data) > 2 * WITHHELD_BYTES:
+            self._cutters[stream].skip(data[:-WITHHELD_BYTES])
+            data = data[-WITHHELD_BYTES:]
+        self._withheld[stream] = data
+
+    def _feed(self, stream: str, data: bytes) -> None:
+        text = self._cutters[stream].feed(data)
         if text is not None:
             self._tell(stream, text)
 
@@ -173,6 +182,8 @@ class Console:
             self._ear.miss(lines)
 
     def _flush(self) -> None:
+        while self._withheld:
+            self._feed(*self._withheld.popitem())
         self._miss(self._cutters.take_lost())
         for stream, text in self._cutters.flush():
             self._tell(stream, text)

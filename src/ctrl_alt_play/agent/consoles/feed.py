@@ -12,6 +12,8 @@ from ctrl_alt_play.protocol.live import MOST_BATCH_BYTES, ConsoleBatch, Loss
 from ctrl_alt_play.protocol.messages import Event
 
 TELL_EVERY_S = 0.05
+BEHIND_EVERY_S = 0.02
+"""Sooner for a console that has more than one batch to tell; but no sooner, or what others say would wait behind it in the network's buffers."""
 MOST_BEHIND_BYTES = 2 * 2**20
 
 
@@ -100,7 +102,7 @@ class Feed:
             parts = cursor.take()
             self._cursors.move_to_end(server_id)
             is_behind = cursor.log.behind(cursor.offset) > MOST_BATCH_BYTES
-            cursor.due_at = now if is_behind else now + TELL_EVERY_S
+            cursor.due_at = now + (BEHIND_EVERY_S if is_behind else TELL_EVERY_S)
             if parts:
                 batch = ConsoleBatch.model_construct(server_id=server_id, parts=tuple(part.told() for part in parts))
                 return Event(event="console", data=wire(batch))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ctrl_alt_play.agent.consoles.log import ConsoleLog
 
 WRITE_EVERY_S = 0.02
-CATCHING_UP_AT_ONCE = 2
+CATCHING_UP_AT_ONCE = 4
 Result = TypeVar("Result")
 
 

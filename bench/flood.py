@@ -38,7 +38,7 @@ async def measure(stage: Stage) -> None:
         await stage.asked("console_attach", server_id)
     await show(stage, quiet, "nobody floods")
     commands = {
-        "flood of 200,000 lines/s": f"busybox awk 'BEGIN {{ for (;;) {{ for (i = 0; i < 6000; i++) print \"{LINE}\"; fflush(); "
+        "flood of 200,000 lines/s": f'busybox awk \'BEGIN {{ for (;;) {{ for (i = 0; i < 6000; i++) print "{LINE}"; fflush(); '
         'system("busybox usleep 8000") } }\'',
         "flood without a bound": f"busybox yes {LINE}",
     }
@@ -51,11 +51,13 @@ async def measure(stage: Stage) -> None:
         parts = [part for part in parts if part["offset"] >= since]
         lost = sum(lines for lines, why in gaps(parts) if why == "flood")
         end = (await stage.asked("console_history", loud, lines=1))["end"]
-        print(f"  {(end - since) / SECONDS:,.0f} lines/s came; flood gaps among the {len(texts(parts)):,} that are kept: {lost:,} lines")
+        print(
+            f"  {(end - since) / SECONDS:,.0f} lines/s came; flood gaps among the {len(texts(parts)):,} that are kept: {lost:,} lines"
+        )
 
 
 async def show(stage: Stage, server_id: str, name: str) -> None:
-    agent = psutil.Process(stage.process._process.pid)  # type: ignore[union-attr]
+    agent = psutil.Process(stage.process.pid)
     began, used = time.monotonic(), sum(agent.cpu_times()[:2])
     commands, answers = [], []
     while time.monotonic() - began < SECONDS - 4:

@@ -1,18 +1,21 @@
 """Consoles of real games: nothing is lost that was kept, nobody is harmed by a flood, and a game is never made to wait."""
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
+from tests.fakes.until import until
 from tests.foreign.panel import ForeignPanel, Refusal
 from tests.integration.agent.consoles import Stage, gaps, numbered, texts
 from tests.integration.agent.processes import AgentProcess, Docker
 from tests.integration.defects import puppet
 
 pytestmark = [pytest.mark.docker, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+log = logging.getLogger(__name__)
 LINES = 100_000
 
 
@@ -60,9 +63,11 @@ async def test_a_game_that_ends_while_the_agent_is_dead_is_read_to_its_last_word
     await stage.has_written(server_id, "before")
     stage.process.kill()
     await stage.agent.closed.wait()
-    async with asyncio.timeout(10):
-        while await Docker().state(server_id) != "exited":
-            await asyncio.sleep(0.05)
+
+    async def has_ended() -> bool:
+        return await Docker().state(server_id) == "exited"
+
+    await until(has_ended, 10, pause_s=0.05)
     stage.process.start()
     await stage.meet()
     parts = await stage.has_written(server_id, "of two lines")
@@ -80,7 +85,7 @@ async def test_a_game_that_writes_20_mb_while_no_panel_is_there_is_never_blocked
     began = time.monotonic()
     await stage.agent.close()
     await stage.is_done(server_id, "done", 60)
-    print(f"20 MB were written in {time.monotonic() - began - 0.5:.1f} s")
+    log.info("20 MB were written in %.1f s", time.monotonic() - began - 0.5)
     stage.panel.refusal = None
     await stage.meet()
     parts = await stage.has_written(server_id, "end")
@@ -110,8 +115,9 @@ async def test_a_flood_says_what_it_dropped_and_others_answer_meanwhile(stage: S
         )
         delays.append(time.monotonic() - began)
         await asyncio.sleep(0.05)
-    print(f"typed and seen during a flood: {sorted(delays)[len(delays) // 2]:.3f} s, at most {max(delays):.3f} s")
-    assert sorted(delays)[len(delays) // 2] < 1
+    median_s = sorted(delays)[len(delays) // 2]
+    log.info("typed and seen during a flood: %.3f s, at most %.3f s", median_s, max(delays))
+    assert median_s < 1
     await stage.type(loud, "echo all is quiet")
     parts = await stage.has_written(loud, "all is quiet")
     kept, lost = len(texts(parts)), gaps(parts)

@@ -9,6 +9,7 @@ import os
 import struct
 import time
 import zlib
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -24,10 +25,11 @@ LEAP = 1_000_000
 DAY_S = 86400.0
 SMALLEST, LARGEST = 64 * 1024, 4 * 2**20
 """Bytes of a file."""
-_HEAD = struct.Struct("<8sQ64s")
-_FENCE = struct.Struct("<Q")
+_HEAD = struct.Struct("<8s20s52s")
 _FENCE_AT = 8
 _RECORD = struct.Struct("<IHBBQQdI")
+_RECORD_SIZE = 4 * _RECORD.size // 3
+"""In base 64: so a file is text as a whole, and can be searched as a whole."""
 _MAGIC, _MARK = b"console1", 0x10C5
 _STREAMS = ("stdout", "stderr")
 _LOSSES = (None, *Loss)
@@ -60,31 +62,52 @@ class Record(NamedTuple):
 
 
 def records(segment: Segment) -> Iterator[Record]:
-    """What a file holds, in order; nothing when it is gone, or cannot be read."""
+    """What a file holds, in order; nothing when it is gone."""
+    yield from records_in(content(segment))
+
+
+def content(segment: Segment) -> bytes:
+    """The bytes of a file, in which each line stands between newlines; none when it is gone, or cannot be read."""
     with suppress(OSError), segment.path.open("rb") as file:
-        data = file.read(segment.size)
-        for record, _ in _scan(data):
-            yield record
+        return file.read(segment.size)
+    return b""
+
+
+def records_in(data: bytes) -> Iterator[Record]:
+    for record, _ in _scan(data):
+        yield record
 
 
 def _scan(data: bytes) -> Iterator[tuple[Record, int]]:
     """The whole records, and where each ends."""
     place = _HEAD.size
-    while place + _RECORD.size <= len(data):
-        checksum, mark, stream, lost, offset, lines, at, size = _RECORD.unpack_from(data, place)
-        end = place + _RECORD.size + size
-        if mark != _MARK or end > len(data) or checksum != zlib.crc32(memoryview(data)[place + 4 : end]):
+    while len(head := _decoded(data[place : place + _RECORD_SIZE])) == _RECORD.size:
+        checksum, mark, stream, lost, offset, lines, at, size = _RECORD.unpack(head)
+        begin = place + _RECORD_SIZE + 1
+        end = begin + size + 1
+        if mark != _MARK or end > len(data) or checksum != _checksum(head, memoryview(data)[begin - 1 : end]):
             return
-        text = data[place + _RECORD.size : end]
-        yield Record(offset, lines, at, _STREAMS[stream], text, _LOSSES[lost]), end
+        yield Record(offset, lines, at, _STREAMS[stream], data[begin : end - 1], _LOSSES[lost]), end
         place = end
+
+
+def _decoded(head: bytes) -> bytes:
+    try:
+        return a2b_base64(head)
+    except ValueError:
+        return b""
 
 
 def _packed(part: Part) -> bytes:
     data = b"" if part.text is None else part.text.encode()
     stream, lost = _STREAMS.index(part.stream), _LOSSES.index(part.lost)
-    body = _RECORD.pack(0, _MARK, stream, lost, part.offset, part.lines, part.at, len(data))[4:] + data
-    return zlib.crc32(body).to_bytes(4, "little") + body
+    head = _RECORD.pack(0, _MARK, stream, lost, part.offset, part.lines, part.at, len(data))
+    text = b"\n" + data + b"\n"
+    return b2a_base64(_checksum(head, text).to_bytes(4, "little") + head[4:], newline=False) + text
+
+
+def _checksum(head: bytes, text: bytes | memoryview) -> int:
+    return zlib.crc32(text, zlib.crc32(head[4:]))
 
 
 class Segments:
@@ -97,7 +120,7 @@ class Segments:
         self.rule = ConsoleRule()
         self._is_open = False
         self._folder = folder
-        self._boot = boot_id.encode()[:64].ljust(64, b"\0")
+        self._boot = boot_id.encode()[:52].ljust(52)
 
     @property
     def first(self) -> int:
@@ -124,7 +147,8 @@ class Segments:
         self.end, size, at = newest.first, _HEAD.size, newest.at
         for record, place in _scan(data):
             self.end, size, at = record.offset + record.lines, place, record.at
-        magic, fence, boot = _HEAD.unpack_from(data) if len(data) >= _HEAD.size else (b"", 0, b"")
+        magic, digits, boot = _HEAD.unpack_from(data) if len(data) >= _HEAD.size else (b"", b"0", b"")
+        fence = int(digits) if digits.isdigit() else 0
         if magic != _MAGIC:
             newest.path.unlink()
         else:
@@ -206,7 +230,7 @@ class Segments:
         """Another file, from `end` on."""
         path = self._folder / f"{self.end:020}.log"
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.write_bytes(_HEAD.pack(_MAGIC, 0, self._boot))
+        path.write_bytes(_HEAD.pack(_MAGIC, _digits(0), self._boot))
         path.chmod(0o600)
         kept = tuple(segment for segment in self.found if segment.path != path)
         self.found = (*kept, Segment(path, self.end, at=time.time()))
@@ -225,9 +249,13 @@ class Segments:
         """Numbers below the fence were given, whatever the records say. It takes no room that is not there already."""
         if self.found:
             with closing(_File(self.found[-1].path)) as file:
-                file.write(_FENCE.pack(end), _FENCE_AT)
+                file.write(_digits(end), _FENCE_AT)
                 if is_lasting:
                     os.fsync(file.number)
+
+
+def _digits(number: int) -> bytes:
+    return b"%020d" % number
 
 
 class _File:

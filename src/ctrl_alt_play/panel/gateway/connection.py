@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
+from uuid import uuid4
 
 import structlog
 
@@ -31,6 +32,8 @@ DRAIN_DEADLINE_S = 5.0
 KEEP_TRIES = 3
 KEEP_PAUSE_S = 0.5
 SYNCHRONISE_PAUSE_S = 5.0
+QUESTION = "ask_"
+"""So begin the ids of commands whose answers are no facts."""
 
 GOING_AWAY = 1001
 NOT_ALLOWED = 1008
@@ -154,6 +157,9 @@ class Connection:
             self._waiting.pop(command_id, None)
             self.session.forget(command_id)
 
+    async def ask(self, action: Action, server_id: str, payload: Model | None, timeout_s: float) -> Response:
+        return await self.command(f"{QUESTION}{uuid4().hex}", action, server_id, payload, timeout_s)
+
     async def tell(self, kind: str, content: Model) -> None:
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._send(_Outgoing(self.session.legacy(kind, content), written))
@@ -249,6 +255,9 @@ class Connection:
             return
         if self._is_late(received):
             self.close(TRY_AGAIN, "the node speaks more than it was taken for")
+        if received.answered is not None and received.answered.id.startswith(QUESTION):
+            self._answer(received.answered)
+            return
         for fact in (received.told, received.answered):
             if fact is not None:
                 await self._inbox.put(fact)

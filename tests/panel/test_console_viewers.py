@@ -73,14 +73,15 @@ async def test_a_viewer_that_is_cut_a_hundred_times_sees_every_line_once(panel: 
     total, cuts = 100_000, 100
     agent, server_id = await game(panel)
 
-    async def play() -> None:
-        for start in range(0, total, 200):
-            await agent.write(server_id, *numbered(start, start + 200))
-            await asyncio.sleep(0)
-
-    playing = asyncio.create_task(play())
     found: list[str] = []
     position = 0
+
+    async def play() -> None:
+        for start in range(0, total, 200):
+            await until(lambda: len(found) > start - 3000, 20)  # so that it goes on between the cuts
+            await agent.write(server_id, *numbered(start, start + 200))
+
+    playing = asyncio.create_task(play())
     async with asyncio.timeout(50):
         for cut in range(1, cuts + 1):
             async with consoles_of(panel).watch(agent.node_id, server_id, position) as looking:
@@ -94,6 +95,29 @@ async def test_a_viewer_that_is_cut_a_hundred_times_sees_every_line_once(panel: 
                 await agent.come()
     await playing
     assert found == numbered(0, total)
+
+
+async def test_a_viewer_that_is_cancelled_while_it_waits_loses_nothing(panel: PanelUnderTest) -> None:
+    agent, server_id = await game(panel)
+    await agent.write(server_id, *numbered(0, 2000))
+    found: list[str] = []
+    cancelled = 0
+    async with consoles_of(panel).watch(agent.node_id, server_id, 0) as looking, asyncio.timeout(20):
+        await attached(agent, server_id)
+        while len(found) < 4000:
+            reading = asyncio.create_task(next_lines(looking, 1))
+            for _ in range(cancelled % 7):
+                await asyncio.sleep(0)
+            reading.cancel()
+            try:
+                found += await reading
+            except asyncio.CancelledError:
+                cancelled += 1
+            if cancelled % 5 == 0 and len(agent.consoles[server_id].texts) < 4000:
+                end = agent.consoles[server_id].end
+                await agent.write(server_id, *numbered(end, end + 100))
+    assert found == numbered(0, 4000)
+    assert cancelled
 
 
 async def test_a_viewer_outlasts_a_restart_of_the_panel(own_panel: PanelUnderTest) -> None:
@@ -134,9 +158,8 @@ async def test_lines_written_while_the_line_to_the_node_was_cut_come_after(panel
         await attached(agent, server_id)
         await agent.write(server_id, *numbered(0, 3))
         found = await next_lines(looking, 3)
-        await agent.dial()
-        await agent.write(server_id, *numbered(3, 700))
-        await agent.tell_truth()
+        agent.consoles[server_id].texts += numbered(3, 700)
+        await agent.come()
         await attached(agent, server_id)
         await agent.write(server_id, *numbered(700, 705))
         found += await next_lines(looking, 702)
@@ -152,9 +175,9 @@ async def test_a_node_that_lost_its_last_lines_gives_their_numbers_again(panel: 
         assert await next_lines(looking, 10) == numbered(0, 10)
         await agent.go()
         del agent.consoles[server_id].texts[7:]
-        agent.consoles[server_id].told = None
-        await agent.write(server_id, "seven again")
         await agent.come()
+        await until(lambda: agent.consoles[server_id].told == 7)
+        await agent.write(server_id, "seven again")
         assert await next_lines(looking, 1) == ["seven again"]
         await agent.write(server_id, "eight again")
         assert await next_lines(looking, 1) == ["eight again"]
@@ -342,6 +365,20 @@ async def test_a_stream_ends_when_the_right_to_it_does(
 
     looking = asyncio.create_task(look())
     await until(lambda: seen)
-    await panel.admin.delete(f"/api/users/{watcher.id}", 409)
-    await watcher.post("/api/auth/logout", status=204)
+    await panel.admin.patch(f"/api/users/{watcher.id}", {"password": "another correct horse"})
+    await looking
+
+
+async def test_a_stream_ends_with_the_panel(own_panel: PanelUnderTest) -> None:
+    agent, server_id = await game(own_panel)
+    await agent.write(server_id, "hello")
+    seen: list[str] = []
+
+    async def look() -> None:
+        async for id_, _ in events(own_panel.admin, server_id):
+            seen.append(id_)
+
+    looking = asyncio.create_task(look())
+    await until(lambda: seen)
+    await own_panel.stop()
     await looking

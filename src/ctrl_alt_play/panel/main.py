@@ -158,7 +158,7 @@ async def serve(config: Config) -> None:
         await migrate(config)
         app = create_app(config)
         live.tell({"agent_secret"}, lambda new: _share(app, new))
-        server = Server(uvicorn_config(app), app.state.gateway, supervisor)
+        server = Server(uvicorn_config(app), app.state.gateway, app.state.consoles.close, supervisor)
         log.info("panel_starting", version=__version__, ports=ports)
         informing = asyncio.create_task(supervisor.keep_informed(lambda: _status(app, ports)), name="supervisor")
         await server.serve(sockets=sockets)

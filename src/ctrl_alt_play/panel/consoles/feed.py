@@ -48,7 +48,6 @@ class Feed:
         self.goes_on_at: Offset | None = None
         self._asking = asking
         self._memory = memory
-        self._spool_id: str | None = None
         self._pages: OrderedDict[Offset | None, asyncio.Task[Page]] = OrderedDict()
         self._due = asyncio.Event()
         self._changed = asyncio.Event()
@@ -85,11 +84,10 @@ class Feed:
             self.has_history = False
         self.wake()
 
-    def go_on(self, spool_id: str) -> None:
-        """The node has come. With another journal it has other consoles."""
-        if self._spool_id not in (None, spool_id):
+    def go_on(self, *, is_anew: bool) -> None:
+        """The node has come; its console may be another than before."""
+        if is_anew:
             self._turn(None, None)
-        self._spool_id = spool_id
         self._due.set()
         self.wake()
 

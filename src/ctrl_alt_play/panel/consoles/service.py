@@ -27,6 +27,8 @@ class Consoles:
         self.asking = Asking(gateway, self.memory)
         self._clock = clock
         self._feeds: dict[str, dict[str, Feed]] = {}
+        self._spools: dict[str, str] = {}
+        """The journals of nodes, as they last came."""
         self._detaching: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -51,9 +53,11 @@ class Consoles:
             feed.take_from(ring)
 
     def came(self, node_id: str, spool_id: str) -> None:
-        """A node can be asked, from now on; attachments of its earlier connection ended with that."""
+        """A node can be asked, from now on; attachments of its earlier connection ended with that. With another journal it has other consoles."""
+        is_anew = self._spools.get(node_id, spool_id) != spool_id
+        self._spools[node_id] = spool_id
         for feed in self._feeds.get(node_id, {}).values():
-            feed.go_on(spool_id)
+            feed.go_on(is_anew=is_anew)
 
     def forget(self, node_id: str, server_id: str) -> None:
         """The server is no more."""
@@ -64,6 +68,7 @@ class Consoles:
 
     def forget_node(self, node_id: str) -> None:
         self.memory.forget_node(node_id)
+        self._spools.pop(node_id, None)
         for feed in list(self._feeds.get(node_id, {}).values()):
             self._drop(feed)
 

@@ -8,8 +8,10 @@ from tests.fakes.part2_agent import Part2Agent
 from tests.panel.support import PanelUnderTest, Person, until
 
 from ctrl_alt_play.panel.consoles import asking
+from ctrl_alt_play.panel.gateway.connection import QUESTIONS_AT_ONCE
 from ctrl_alt_play.protocol.contents import Action
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.live import HistoryPayload
 
 
 async def game(panel: PanelUnderTest, **how: Any) -> tuple[Part2Agent, str]:
@@ -179,3 +181,20 @@ async def test_the_gateway_asks_only_who_is_there(panel: PanelUnderTest) -> None
     with pytest.raises(Fault) as caught:
         await panel.app.state.gateway.ask("nowhere", Action.CONSOLE_DETACH, "s", None)
     assert caught.value.code is ErrorCode.AGENT_OFFLINE
+
+
+async def test_questions_leave_room_for_commands(panel: PanelUnderTest, admin: Person) -> None:
+    agent, server_id = await game(panel, unanswered={"console_history"})
+    gateway = panel.app.state.gateway
+
+    async def ask() -> ErrorCode:
+        with pytest.raises(Fault) as caught:
+            await gateway.ask(agent.node_id, Action.CONSOLE_HISTORY, server_id, HistoryPayload())
+        return caught.value.code
+
+    asking = [asyncio.create_task(ask()) for _ in range(500)]
+    await until(lambda: len(agent.commands("console_history")) == QUESTIONS_AT_ONCE)
+    await admin.done(f"/api/servers/{server_id}/start")
+    assert len(agent.commands("console_history")) == QUESTIONS_AT_ONCE
+    agent.die()
+    assert set(await asyncio.gather(*asking)) == {ErrorCode.AGENT_OFFLINE}

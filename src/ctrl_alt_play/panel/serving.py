@@ -20,7 +20,9 @@ GRACE_S = 1
 
 
 class Server(uvicorn.Server):
-    """Tells agents good-bye, and ends replies that would go on for ever, before it stops listening; and a supervisor when it has begun, and when it begins to end."""
+    """Tells agents good-bye, and ends replies that would go on for ever, before it stops listening; tells a supervisor when it has begun, and
+    when it begins to end.
+    """
 
     def __init__(
         self,

@@ -22,7 +22,14 @@ from ctrl_alt_play.panel.permissions import Permission
 from ctrl_alt_play.panel.security import Actor, Allowed
 from ctrl_alt_play.panel.servers import service as servers
 from ctrl_alt_play.protocol.errors import Fault
-from ctrl_alt_play.protocol.live import MOST_MATCHES, MOST_QUERY_CHARS, ConsolePage, HistoryPayload, SearchPayload
+from ctrl_alt_play.protocol.live import (
+    HIGHEST_OFFSET,
+    MOST_MATCHES,
+    MOST_QUERY_CHARS,
+    ConsolePage,
+    HistoryPayload,
+    SearchPayload,
+)
 
 ALLOWED_AGAIN_S = 15.0
 """So often whoever is told a console is looked at anew: rights end."""
@@ -47,7 +54,7 @@ async def _server(
 
 Seen = Annotated[Server, Depends(_server)]
 Known = Annotated[Consoles, Depends(_consoles)]
-Place = Annotated[str | None, Query(pattern=r"^[0-9]{1,15}$")]
+Place = Annotated[int | None, Query(ge=0, le=HIGHEST_OFFSET)]
 
 
 @router.get("")
@@ -63,7 +70,7 @@ async def read_console(
     """
     if after is not None and before is not None:
         raise Invalid.of([FieldProblem("before", "leave out either this or `after`")])
-    asked = HistoryPayload(since=_number(after), before=_number(before), lines=lines)
+    asked = HistoryPayload(since=after, before=before, lines=lines)
     try:
         page = await consoles.asking.page(server.node_id, server.id, asked)
     except Fault as fault:
@@ -90,7 +97,7 @@ async def search_console(
         ignore_case=ignore_case,
         after=after,
         until=until,
-        before=_number(before),
+        before=before,
         limit=limit,
     )
     try:
@@ -127,10 +134,10 @@ async def stream_console(
     server: Seen,
     consoles: Known,
     after: Place = None,
-    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", pattern=r"^[0-9]{1,15}$")] = None,
+    last_event_id: Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=HIGHEST_OFFSET)] = None,
 ) -> AsyncIterable[ServerSentEvent]:
     """What the server writes, as it does. Begins with its newest lines, or after an offset; goes on where it was cut by `Last-Event-ID`."""
-    async with consoles.watch(server.node_id, server.id, _number(last_event_id or after)) as viewer:
+    async with consoles.watch(server.node_id, server.id, after if last_event_id is None else last_event_id) as viewer:
         async for batch in _while_allowed(request, viewer):
             yield ServerSentEvent(raw_data=batch.json, id=str(batch.next))
 
@@ -158,7 +165,3 @@ async def _is_allowed(request: Request) -> bool:
     except PanelError:
         return False
     return True
-
-
-def _number(offset: str | None) -> int | None:
-    return None if offset is None else int(offset)

@@ -59,11 +59,11 @@ class Memory:
         return ring
 
     def holds(self, node_id: str, server_id: str) -> bool:
-        return server_id in self._nodes.get(node_id, ())
+        return server_id in self._rings(node_id)
 
     def page(self, node_id: str, server_id: str, asked: HistoryPayload) -> ConsolePage:
         """As a node would answer it. A number of an earlier life of the panel is as none."""
-        ring = self._nodes.get(node_id, {}).get(server_id) or Ring(self._origin, BYTES_KEPT, self._origin)
+        ring = self._rings(node_id).get(server_id) or Ring(self._origin, BYTES_KEPT, self._origin)
         since = asked.since
         if since is None or since < ring.origin:
             stop = ring.end if asked.before is None else min(asked.before, ring.end)
@@ -77,7 +77,7 @@ class Memory:
         return ConsolePage(parts=parts, first=ring.first, next=max(start, stop), end=ring.end)
 
     def forget(self, node_id: str, server_id: str) -> None:
-        rings = self._nodes.get(node_id, OrderedDict())
+        rings = self._rings(node_id)
         if (ring := rings.pop(server_id, None)) is not None:
             self._origin = max(self._origin, ring.end)
             self.bytes_held -= ring.cost + COST_OF_A_CONSOLE
@@ -86,8 +86,11 @@ class Memory:
                 del self._nodes[node_id]
 
     def forget_node(self, node_id: str) -> None:
-        for server_id in list(self._nodes.get(node_id, ())):
+        for server_id in list(self._rings(node_id)):
             self.forget(node_id, server_id)
+
+    def _rings(self, node_id: str) -> OrderedDict[str, Ring]:
+        return self._nodes.get(node_id) or OrderedDict()
 
 
 def _parts(offset: Offset, output: ServerOutput, now: datetime) -> Iterator[Lines]:

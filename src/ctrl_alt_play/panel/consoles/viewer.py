@@ -43,9 +43,7 @@ class Viewer:
             if batch is not None:
                 self.position = batch.next
                 return batch
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause_s):
-                    await changed.wait()
+            await _wait(changed, pause_s)
         raise StopAsyncIteration
 
     async def _next(self) -> Batch | None:
@@ -93,6 +91,15 @@ class Viewer:
             return gap(position, ring.first, Loss.AWAY)
         self._seen = min(ring.written, self._seen + page.batch.size)
         return page.batch
+
+
+async def _wait(changed: asyncio.Event, most_s: float | None) -> None:
+    if most_s is None:
+        await changed.wait()
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(most_s):
+            await changed.wait()
 
 
 def _has_tail(ring: Ring) -> bool:

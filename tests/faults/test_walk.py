@@ -10,8 +10,8 @@ from tests.faults.report import Report
 from tests.faults.run import run
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
-SEED = 20261121
-OPERATIONS = 48
+SEED = 20261127
+OPERATIONS = 40
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run an engine of its own")

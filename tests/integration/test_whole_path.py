@@ -171,5 +171,5 @@ def test_what_cannot_start_says_why(installation: Installation, built_games: dic
         server_id = installation.create(**specification(game, port))
         failed = installation.ended(installation.order("POST", f"/api/servers/{server_id}/start"))
     assert failed["state"] == "failed"
-    assert "address already in use" in failed["message"]
+    assert f"Port {port}/udp is taken" in failed["message"]
     installation.do("POST", f"/api/servers/{server_id}/start")

@@ -108,12 +108,49 @@ async def test_a_change_on_top_of_a_refused_one_goes_back_to_what_was_before_bot
     one, two = agent.commands("update_server")
     await agent.end(one, ("CONFIG_INVALID", "That cannot be."))
     assert (await admin.operation(first))["code"] == "CONFIG_INVALID"
-    assert (await revisions(panel, server_id))[0] == 3
+    assert (await revisions(panel, server_id))[0] == 4
     assert await ports_held(panel, server_id) == {3021, 3022}
     await agent.end(two, ("CONFIG_INVALID", "Nor can that."))
     await admin.operation({"id": two["id"]})
     assert await known(admin, server_id) == before
     assert await ports_held(panel, server_id) == {3021}
+
+
+async def test_a_hold_that_is_called_off_ends_also_where_something_was_changed_on_top_of_it(
+    panel: PanelUnderTest, admin: Person
+) -> None:
+    agent = await panel.connected(await panel.part2_agent(unfinished={"update_server"}))
+    server_id = await panel.server(agent)
+    await orders(panel).hold(actor(admin), server_id, Hold.SUSPENDED)
+    await admin.patch(f"/api/servers/{server_id}", {"startup": "./new"}, 202)
+    await orders(panel).update(actor(admin), server_id, changed(environment={"MODE": "another"}))
+    agent.unfinished.clear()
+    hold, *changes = agent.commands("update_server")
+    await agent.end(hold, ("CANCELLED", "It was called off."))
+    for each in changes:
+        agent.servers[server_id]["revision"] = each["payload"]["revision"]
+        await agent.end(each, revision=each["payload"]["revision"])
+    await has_taken(panel, server_id, 5)
+    now = await admin.get(f"/api/servers/{server_id}")
+    assert (now["hold"], now["startup"], now["environment"]) == ("none", "./new", {"MODE": "another"})
+    assert agent.commands("update_server")[-1]["payload"]["hold"] == "none"
+
+
+async def test_a_change_beneath_others_that_is_refused_leaves_theirs_and_goes_with_theirs(
+    panel: PanelUnderTest, admin: Person
+) -> None:
+    agent = await panel.connected(await panel.part2_agent(unfinished={"update_server"}))
+    server_id = await panel.server(agent)
+    before = await known(admin, server_id)
+    await admin.patch(f"/api/servers/{server_id}", {"startup": "./new"}, 202)
+    await orders(panel).hold(actor(admin), server_id, Hold.MAINTENANCE)
+    await orders(panel).update(actor(admin), server_id, changed(startup="./newer"))
+    for command, startup in zip(agent.commands("update_server"), ("./newer", "./newer", None), strict=True):
+        await agent.end(command, ("CONFIG_INVALID", "That cannot be."))
+        await admin.operation({"id": command["id"]})
+        now = await known(admin, server_id)
+        assert now["startup"] == (startup or before["startup"])
+    assert now == before
 
 
 @pytest.mark.parametrize("code", ["INSUFFICIENT_RESOURCES", "SERVER_NOT_FOUND", "INVALID_STATE", "INTERNAL"])

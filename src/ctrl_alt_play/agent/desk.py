@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from ctrl_alt_play.agent.figures.sampler import Sampler
 from ctrl_alt_play.agent.metrics import Metrics
 from ctrl_alt_play.agent.outbox import Outbox
 from ctrl_alt_play.agent.servers import files, status
@@ -25,6 +26,7 @@ from ctrl_alt_play.protocol.contents import (
     wire,
 )
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.live import WatchPayload
 from ctrl_alt_play.protocol.messages import MAX_FRAME_BYTES
 
 MOST_AT_ONCE = 256
@@ -35,9 +37,10 @@ log = structlog.get_logger(__name__)
 class Desk:
     """The one code path of all requests, in whichever shape they came. Actions are taken in order; questions are answered beside them."""
 
-    def __init__(self, node: Node, fleet: Fleet, outbox: Outbox, metrics: Metrics) -> None:
+    def __init__(self, node: Node, fleet: Fleet, outbox: Outbox, metrics: Metrics, sampler: Sampler) -> None:
         self._node = node
         self._fleet = fleet
+        self._sampler = sampler
         self._outbox = outbox
         self._metrics = metrics
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
@@ -52,6 +55,8 @@ class Desk:
                 work = self._send_line(request, session)
             case Action.CANCEL:
                 work = self._cancel(request, session)
+            case Action.WATCH_FIGURES:
+                work = self._watch(request, session)
             case LegacyRequest.FILE_READ | LegacyRequest.FILE_WRITE:
                 work = self._answer_file(request, session)
             case LegacyRequest.SYSTEM_INFO:
@@ -108,7 +113,7 @@ class Desk:
         server = self._fleet.servers.get(request.server_id)
         if server is None:
             raise Fault(ErrorCode.CONTAINER_NOT_FOUND, f"Server {request.server_id} has no container on this node.")
-        report = await status.report(server, self._node.clock)
+        report = await status.report(server, self._node.clock, self._sampler.players(server.id))
         self._outbox.answer(session.respond(request, "get_status command received", wire(report)))
         self._outbox.answer(session.event("server_status", report))
 
@@ -128,6 +133,12 @@ class Desk:
         self._fleet.cancel(request.server_id, request.content.command_id)
         log.info("cancelled", server_id=request.server_id, command_id=request.content.command_id)
         self._outbox.answer(session.accept(request))
+
+    async def _watch(self, request: Request, session: AgentSession) -> None:
+        if not isinstance(request.content, WatchPayload):
+            raise Fault(ErrorCode.INVALID_PAYLOAD, "Name the servers that are watched.")
+        self._sampler.watch(request.content)
+        self._outbox.answer(session.respond(request, f"{Action.WATCH_FIGURES} command received", {}))
 
     async def _answer_file(self, request: Request, session: AgentSession) -> None:
         server = self._fleet.find(request.server_id)

@@ -11,12 +11,14 @@ from enum import Enum
 
 import structlog
 
+from ctrl_alt_play.agent.figures.newest import Newest
 from ctrl_alt_play.agent.journal import Journal
 from ctrl_alt_play.agent.output import Outputs
 from ctrl_alt_play.agent.records import OperationRecord, Spooled
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.protocol.contents import ErrorReport, Outcome, ServerState, ServerStatus, wire
 from ctrl_alt_play.protocol.errors import Fault
+from ctrl_alt_play.protocol.live import Samples
 from ctrl_alt_play.protocol.messages import Event, Legacy, Message
 from ctrl_alt_play.protocol.part2 import OperationProgress
 
@@ -54,6 +56,7 @@ class Outbox:
         self._progress: dict[str, OperationProgress] = {}
         self._progress_at = 0.0
         self._outputs = Outputs(clock, on_dropped)
+        self._figures = Newest()
         self._wake = asyncio.Event()
         journal.on_written = self._wake.set
 
@@ -89,6 +92,7 @@ class Outbox:
         self._answers.clear()
         self._events.clear()
         self._progress.clear()
+        self._figures.clear()
         self._fetched = self._sent = 0
         self._is_firm = False
 
@@ -112,6 +116,12 @@ class Outbox:
         """The newest of each command goes, at most every `PROGRESS_EVERY_S`; only part 2 knows of it."""
         if self.speech is Speech.PART2:
             self._progress[progress.command_id] = progress
+            self._wake.set()
+
+    def samples(self, samples: Samples) -> None:
+        """Only the newest of each server goes; only part 2 knows of it."""
+        if self.speech is Speech.PART2:
+            self._figures.put(samples)
             self._wake.set()
 
     def line(self, server_id: str, stream: str, text: str) -> None:
@@ -193,6 +203,8 @@ class Outbox:
             self._progress_at = self._clock.monotonic() + PROGRESS_EVERY_S
             command_id = next(iter(self._progress))
             return Event(event="operation_progress", data=wire(self._progress.pop(command_id)))
+        if self._figures:
+            return self._figures.take()
         due_s = self._outputs.due_in_s() if self.speech is not Speech.UNDECIDED else None
         return self._outputs.take() if due_s is not None and due_s <= 0 else None
 

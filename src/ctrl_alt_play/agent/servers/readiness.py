@@ -7,8 +7,8 @@ from typing import Any
 import re2  # type: ignore[import-untyped]  # it comes without types
 import structlog
 
+from ctrl_alt_play.agent.figures.queries import QUERIES
 from ctrl_alt_play.agent.servers.ansi import plain
-from ctrl_alt_play.agent.servers.queries import QUERIES
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import REGEX, Probe, Readiness, Specification
 

@@ -81,7 +81,7 @@ class Exposition:
         for row in ROWS:
             yield _servers(row, seen[:MOST_SERVERS], seen[MOST_SERVERS:])
         if sampler.node is not None:
-            yield from _node(sampler.node)
+            yield from _node(sampler.node, sampler.node_cpu_s)
 
 
 def _servers(row: Row, seen: Sequence[Seen], rest: Sequence[Seen]) -> Metric:
@@ -95,9 +95,8 @@ def _servers(row: Row, seen: Sequence[Seen], rest: Sequence[Seen]) -> Metric:
     return family
 
 
-def _node(node: NodeFigures) -> Iterator[Metric]:
+def _node(node: NodeFigures, cpu_s: float | None) -> Iterator[Metric]:
     gauges = (
-        ("cpu_percent", "CPU in use, in percent of one core.", node.cpu),
         ("cpu_cores", "Cores of the node.", node.cores),
         ("memory_bytes", "Memory in use, without page cache.", node.memory),
         ("memory_total_bytes", "Memory of the node.", node.memory_total),
@@ -105,6 +104,7 @@ def _node(node: NodeFigures) -> Iterator[Metric]:
         ("docker_disk_bytes", "What images, containers and volumes take.", node.docker_disk),
     )
     counters = (
+        ("cpu_seconds", "CPU time of all cores since the node booted.", cpu_s),
         ("network_receive_bytes", "Received since the node booted.", node.rx),
         ("network_transmit_bytes", "Sent since the node booted.", node.tx),
     )

@@ -39,6 +39,11 @@ class Host:
         self._docker_disk_at = float("-inf")
         self._looking: asyncio.Task[None] | None = None
 
+    @property
+    def cpu_s(self) -> float | None:
+        """Seconds that the node's cores were busy since it booted, when it was measured last."""
+        return self._before.cpu_s if self._before else None
+
     async def measure(self, servers_running: int, *, is_watched: bool) -> NodeFigures:
         """Figures of now. What Docker takes on the disk is looked at only while somebody watches, and rarely."""
         is_old = self._clock.monotonic() - self._docker_disk_at > DOCKER_DISK_EVERY_S

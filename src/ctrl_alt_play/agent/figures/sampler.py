@@ -56,6 +56,11 @@ class Sampler:
         """The servers that run now."""
         return list(self._running())
 
+    @property
+    def node_cpu_s(self) -> float | None:
+        """Seconds that the node's cores were busy since it booted."""
+        return self._host.cpu_s
+
     def players(self, server_id: str) -> PlayersSeen | None:
         """Who plays on a server, where its game told lately."""
         return self._census.seen(server_id)
@@ -140,18 +145,20 @@ class Sampler:
         return self.node
 
     def _look_at_disks(self, running: Sequence[Subject]) -> None:
-        if self._disks is None and self._clock.monotonic() >= self._disks_at:
-            self._disks = asyncio.create_task(self._look(running), name="disk looks")
+        """One server after the other; all of them rarely enough, and those that never were as soon as they run."""
+        is_all = self._clock.monotonic() >= self._disks_at
+        due = running if is_all else [each for each in running if each.meter.disk_bytes is None]
+        if due and self._disks is None:
+            self._disks = asyncio.create_task(self._look(due), name="disk looks")
 
-    async def _look(self, running: Sequence[Subject]) -> None:
-        """One server after the other, and the whole round rarely enough."""
+    async def _look(self, due: Sequence[Subject]) -> None:
         began = self._clock.monotonic()
         try:
-            for subject in running:
+            for subject in due:
                 await subject.meter.look_at_disk()
         finally:
             took_s = self._clock.monotonic() - began
-            self._disks_at = began + max(DISKS_EVERY_S, DISKS_SHARE * took_s)
+            self._disks_at = max(self._disks_at, began + max(DISKS_EVERY_S, DISKS_SHARE * took_s))
             self._disks = None
 
 

@@ -38,7 +38,9 @@ def measure(place: Place) -> None:
             costs.append(ours)
         list(people.map(lambda server_id: place.installation.do("DELETE", f"/api/servers/{server_id}"), ids))
     cpu, memory = (_slope([getattr(cost, name) for cost in costs]) for name in ("cpu_percent", "memory_mib"))
-    remark(f"each further container costs {1000 * cpu:.2f} thousandths of a percent of a core and {1024 * memory:.0f} KiB")
+    remark(
+        f"each further container costs {1000 * cpu:.2f} thousandths of a percent of a core and {1024 * memory:.0f} KiB"
+    )
 
 
 def _costs(*processes: psutil.Process) -> list[Cost]:

@@ -119,7 +119,10 @@ class Machine:
 
     def v2(self, *, path: str = f"/system.slice/docker-{ID}.scope", root: str = "/") -> None:
         self.write(self.proc / "77/cgroup", f"0::{path}\n")
-        self.write(self.proc / "self/mountinfo", f"35 24 0:30 {root} {self.groups} rw shared:9 - cgroup2 cgroup2 rw,nsdelegate\n")
+        self.write(
+            self.proc / "self/mountinfo",
+            f"35 24 0:30 {root} {self.groups} rw shared:9 - cgroup2 cgroup2 rw,nsdelegate\n",
+        )
         inner = path.removeprefix(root if root != "/" else "").lstrip("/")
         for name, text in TEXTS_V2.items():
             self.write(self.groups / inner / name, text)

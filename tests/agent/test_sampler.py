@@ -1,7 +1,7 @@
 """Running servers and the node are measured in time, told as the newest, and shown to Prometheus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -47,12 +47,11 @@ class Told:
 
 
 @pytest.fixture
-async def told(home: Household, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Told]:
+def told(home: Household, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
     """It measures what is watched twenty times a second, and all else once in an hour."""
     monkeypatch.setattr(sampler, "WATCHED_EVERY_S", 0.05)
     monkeypatch.setattr(sampler, "EVERY_S", 3600.0)
-    told = Told(home, tmp_path)
-    yield told
+    return Told(home, tmp_path)
 
 
 @pytest.fixture
@@ -75,7 +74,9 @@ async def test_all_that_runs_is_told_in_one_message_with_the_node(sampling: Told
     node = first.node
     assert node is not None
     assert node.servers_running == 2
-    assert node.memory is not None and node.memory_total is not None and 0 < node.memory < node.memory_total
+    assert node.memory is not None
+    assert node.memory_total is not None
+    assert 0 < node.memory < node.memory_total
     assert node.disks
     assert node.clock is not None
     assert node.docker_disk is None
@@ -124,9 +125,7 @@ async def test_docker_that_takes_its_time_over_its_disk_keeps_nobody_waiting(sam
     assert sampling.nodes[1].docker_disk is None
 
 
-async def test_one_server_that_cannot_be_measured_still_tells_how_long_it_runs(
-    told: Told, engine: FakeEngine
-) -> None:
+async def test_one_server_that_cannot_be_measured_still_tells_how_long_it_runs(told: Told, engine: FakeEngine) -> None:
     await told.home.running("one")
     await told.home.running("two")
     engine.fail_next("sample", unavailable("gone"))
@@ -213,10 +212,10 @@ def test_no_message_holds_more_than_a_frame_takes(servers: int, names: int) -> N
 
 
 @pytest.fixture
-def exposed(told: Told) -> Iterator[CollectorRegistry]:
+def exposed(told: Told) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(Exposition(told.sampler))
-    yield registry
+    return registry
 
 
 def read(registry: CollectorRegistry) -> dict[tuple[str, str], float]:

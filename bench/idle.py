@@ -9,7 +9,8 @@ from bench.place import Place, remark, show
 from bench.swarm import Swarm, settled
 
 AGENTS = 5000
-HEARTBEAT_S = 30.0
+HEARTBEAT_S = {1: 30.0, 2: 10.0}
+"""By part: what part 1 has always had, and what our panel asks for."""
 WATCHED_S = 30.0
 SPARE_FILES = 500
 
@@ -26,7 +27,7 @@ def measure(place: Place, part: int = 2) -> None:
     show(f"memory an idle agent, part {part}", ours.memory_kib, bare.memory_kib, "KiB")
     show(f"CPU of {AGENTS} idle agents, part {part}", ours.cpu_percent, bare.cpu_percent, "%")
     show(f"until all of them are there, part {part}", ours.coming_s, bare.coming_s, "s")
-    remark(f"a heartbeat every {HEARTBEAT_S:.0f} s an agent; CPU of one core, over {WATCHED_S:.0f} s")
+    remark(f"a heartbeat every {HEARTBEAT_S[part]:.0f} s an agent; CPU of one core, over {WATCHED_S:.0f} s")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def _cost(place: Place, pid: int, url: str, part: int) -> Cost:
     """Of a server that had no agents before: memory that it once had, it keeps."""
     before = settled(pid)
     began = time.monotonic()
-    with Swarm(url, place.secret, agents=AGENTS, part=part, heartbeat_s=HEARTBEAT_S) as swarm:
+    with Swarm(url, place.secret, agents=AGENTS, part=part, heartbeat_s=HEARTBEAT_S[part]) as swarm:
         swarm.expect("connected")
         coming_s = time.monotonic() - began
         idle = settled(pid)

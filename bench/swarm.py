@@ -130,6 +130,14 @@ class Agent:
         await self._reading
 
 
+async def keep_alive(agents: list[Agent], every_s: float) -> None:
+    """Those that are there say so while the others are still coming."""
+    while every_s:
+        await asyncio.sleep(every_s)
+        for agent in list(agents):
+            await agent.say("heartbeat", 0)
+
+
 async def beat(agents: list[Agent], every_s: float) -> None:
     """Each once in `every_s`, one after the other."""
     loop = asyncio.get_running_loop()
@@ -145,12 +153,16 @@ async def beat(agents: list[Agent], every_s: float) -> None:
 async def main(url: str, agents: int, part: int, events: int, kind: str, heartbeat_s: float) -> None:
     room = asyncio.Semaphore(CONNECTING_AT_ONCE)
     swarm = [Agent(number, part) for number in range(agents)]
+    present: list[Agent] = []
 
     async def come(agent: Agent) -> None:
         async with room:
             await agent.come(url)
+            present.append(agent)
 
+    waiting = asyncio.create_task(keep_alive(present, heartbeat_s))
     await asyncio.gather(*(come(agent) for agent in swarm))
+    waiting.cancel()
     print("connected", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     beating = asyncio.create_task(beat(swarm, heartbeat_s)) if heartbeat_s else None

@@ -110,6 +110,23 @@ async def test_an_orphan_that_has_ended_is_wanted_off(home: Household, tmp_path:
     assert home.teller.crashes == []
 
 
+async def test_a_game_that_ended_while_nobody_knew_it_tells_its_exit_code_and_is_called_no_crash(
+    home: Household, tmp_path: Path
+) -> None:
+    """Whether somebody had asked it to end went with the journal."""
+    await home.running(specification=SPECIFICATION.model_copy(update={"crash": CrashPolicy(backoff=(3600,))}))
+    home.engine.end_game("one", 139)
+    await until(lambda: home.server().state is ServerState.CRASHED)
+    await lose_journal(home, tmp_path)
+    await home.do(ADOPT, payload=AdoptPayload())
+    told = home.server().snapshot()
+    assert (told.observed, told.exit_code, told.desired) == (ServerState.STOPPED, 139, Desired.OFF)
+    last = home.teller.last("one")
+    assert last is not None
+    assert (last.current_status, last.exit_code, last.desired) == (ServerState.STOPPED, 139, Desired.OFF)
+    assert home.engine.made("one", "start") == ["start"]
+
+
 async def test_what_is_no_orphan_is_not_adopted(home: Household) -> None:
     with pytest.raises(Fault, match="No container of an unknown server"):
         await home.ask(ADOPT, payload=AdoptPayload())

@@ -164,3 +164,71 @@ async def test_a_cancelled_start_takes_the_place_of_the_nodes_own(home: Househol
     await home.done(start)
     assert home.server().life.desired is Desired.OFF
     assert home.engine.boxes["one"].running is None
+
+
+@pytest.mark.parametrize("action", [START, STOP])
+async def test_what_is_cancelled_while_it_waits_leaves_a_planned_start_as_it_was(
+    home: Household, action: Action
+) -> None:
+    policy = CrashPolicy(backoff=(3600,))
+    await home.running(specification=SPECIFICATION.model_copy(update={"crash": policy}))
+    home.engine.end_game("one", 3)
+    await until(lambda: home.teller.crashes)
+    before = home.server().life
+    command = await home.ask(action)
+    home.fleet.cancel("one", command)
+    fault = (await home.done(command)).fault
+    assert fault is not None
+    assert fault.code is ErrorCode.CANCELLED
+    assert before.restart_at is not None
+    assert home.server().life == before
+    assert home.engine.made("one", "start") == ["start"]
+
+
+async def test_a_creation_that_is_cancelled_when_its_container_is_made_leaves_nothing(home: Household) -> None:
+    async with home.engine.holding("create") as hold:
+        create = await home.ask(CREATE)
+        await hold.arrived.wait()
+        home.fleet.cancel("one", create)
+    fault = (await home.done(create)).fault
+    assert fault is not None
+    assert fault.code is ErrorCode.CANCELLED
+    assert (home.fleet.servers, home.engine.boxes) == ({}, {})
+
+
+@pytest.mark.parametrize("moment", ["ensure_image", "create"])
+async def test_a_cancelled_creation_is_undone_also_when_the_agent_dies_in_the_middle(
+    home: Household, moment: str
+) -> None:
+    async with home.engine.holding(moment) as making:
+        create = await home.ask(CREATE)
+        await making.arrived.wait()
+        async with home.engine.holding("inspect") as undoing:
+            noted = home.fleet.cancel("one", create)
+            making.release.set()
+            await undoing.arrived.wait()
+            await noted
+            await home.kill()
+    await home.begin()
+    fault = (await home.done(create)).fault
+    assert fault is not None
+    assert fault.code is ErrorCode.CANCELLED
+    assert (home.fleet.servers, home.engine.boxes) == ({}, {})
+
+
+async def test_what_was_cancelled_while_it_waited_is_not_done_by_the_agent_that_comes_after(home: Household) -> None:
+    home.engine.games["game"] = Game(time_to_stop_s=60)
+    await home.running()
+    stop = await home.ask(STOP)
+    await until(lambda: "signal SIGTERM" in home.engine.made("one"))
+    start = await home.ask(START)
+    await home.fleet.cancel("one", start)
+    await home.kill()
+    home.engine.end_game("one", 0)
+    await home.begin()
+    fault = (await home.done(start)).fault
+    assert fault is not None
+    assert fault.code is ErrorCode.CANCELLED
+    assert (await home.done(stop)).state is ServerState.STOPPED
+    assert home.engine.made("one", "start") == ["start"]
+    assert home.server().life.desired is Desired.OFF

@@ -1,6 +1,8 @@
 """The link to a panel that is not ours: it comes up, answers in order, and always comes back, but never as a herd."""
 
 import asyncio
+import json
+import sqlite3
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
@@ -8,12 +10,15 @@ from pathlib import Path
 import aiohttp
 import pytest
 from pydantic import SecretStr
-from tests.fakes.engine import FakeEngine, Game
+from structlog.testing import capture_logs
+from tests.fakes.engine import FakeAttachment, FakeEngine
 from tests.fakes.household import Household
 from tests.fakes.until import until
 from tests.foreign.panel import Agent, ForeignPanel, Refusal
 
+from ctrl_alt_play.agent import journal as journals
 from ctrl_alt_play.agent import link as links
+from ctrl_alt_play.agent import spool
 from ctrl_alt_play.agent.config import AgentConfig
 from ctrl_alt_play.agent.figures.exposition import Exposition
 from ctrl_alt_play.agent.health import Health
@@ -22,8 +27,9 @@ from ctrl_alt_play.agent.link import FIRST_DELAY_S, LONGEST_DELAY_S, REFUSED_DEL
 from ctrl_alt_play.agent.main import sampler_of
 from ctrl_alt_play.agent.metrics import Metrics
 from ctrl_alt_play.agent.outbox import Outbox
+from ctrl_alt_play.agent.servers import lines
 from ctrl_alt_play.clock import SystemClock
-from ctrl_alt_play.protocol.messages import MAX_FRAME_BYTES
+from ctrl_alt_play.protocol.messages import MAX_FRAME_BYTES, REPLACED
 
 SECRET = "a secret of the node's own".replace(" ", "-")
 
@@ -198,17 +204,32 @@ async def test_an_agent_that_waits_after_a_refusal_tries_new_settings_at_once(
 
 
 async def test_a_panel_that_accepts_and_closes_is_not_stormed(
-    station: Station, monkeypatch: pytest.MonkeyPatch
+    station: Station, delays: list[tuple[float, float]]
 ) -> None:
     agent = await station.panel.agent()
-    monkeypatch.setattr(links.random, "uniform", lambda _, high: high)
     station.panel.closes_at_once = True
     before = len(station.panel.attempts)
     await agent.close()
     await until(lambda: len(station.panel.attempts) >= before + 4)
-    times = [attempt.at for attempt in station.panel.attempts[before:]]
-    gaps = [later - earlier for earlier, later in pairwise(times)]
-    assert gaps[2] > gaps[1] > gaps[0]
+    times = [attempt.at for attempt in station.panel.attempts[before - 1 :]]
+    waits_s = [high for _, high in delays]
+    assert all(later >= 2 * earlier for earlier, later in pairwise(waits_s[:4]))
+    assert all(later - earlier >= wait_s for (earlier, later), wait_s in zip(pairwise(times), waits_s, strict=False))
+
+
+async def test_an_agent_whose_place_another_took_waits_longer_each_time_and_says_why(
+    station: Station, delays: list[tuple[float, float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it had the place: two such agents would throw one another out for ever."""
+    monkeypatch.setattr(links, "STABLE_AFTER_S", 1e-9)
+    with capture_logs() as logged:
+        for number in range(3):
+            await (await station.panel.agent(number)).close(REPLACED)
+        await station.panel.agent(3)
+    assert [high for _, high in delays] == [0.01, 0.02, 0.04]
+    advices = [entry["advice"] for entry in logged if entry["event"] == "replaced_by_another_agent"]
+    assert len(advices) == 3
+    assert "another agent uses this NODE_ID" in advices[0]
 
 
 async def test_a_frame_over_the_limit_ends_the_connection_and_a_new_one_comes(station: Station) -> None:
@@ -252,18 +273,26 @@ async def test_an_action_is_accepted_whole_when_the_connection_breaks_in_the_mid
     await until(lambda: station.home.server().inbox.is_empty)
 
 
-async def test_a_thousand_questions_do_not_keep_an_action_waiting(station: Station) -> None:
+async def test_a_thousand_questions_do_not_keep_an_action_waiting(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    game_reads = asyncio.Event()
+
+    async def write(_: FakeAttachment, __: bytes) -> None:
+        await game_reads.wait()
+
+    monkeypatch.setattr(FakeAttachment, "write", write)
+    monkeypatch.setattr(lines, "LINE_TIMEOUT_S", 60)
     agent = await station.panel.agent()
-    station.home.engine.games["game"] = Game(reads_console=False)
     await created(agent)
     await created(agent, "two")
     await agent.command("start", "start_server", "one")
     await agent.expect(type="event", data={"serverId": "one", "currentStatus": "running"})
     for number in range(1000):
         await agent.send(agent.command_frame(f"line-{number}", "send_command", "one", line="x" * 8000))
-    began = asyncio.get_running_loop().time()
     assert (await agent.command("start-two", "start_server", "two"))["success"]
-    assert asyncio.get_running_loop().time() - began < 1
+    assert not agent.responses("line-0")
+    game_reads.set()
     for number in range(1000):
         await agent.expect(type="response", id=f"line-{number}")
 
@@ -304,3 +333,66 @@ async def test_the_health_page_tells_what_is_so(station: Station) -> None:
     await until(lambda: not station.home.fleet.is_engine_up)
     assert (await station.health("/ready"))[0] == 503
     assert SECRET not in metrics
+
+
+async def test_the_health_page_tells_of_a_journal_that_is_lost(station: Station, tmp_path: Path) -> None:
+    journal = station.home.journal
+    assert json.loads((await station.health())[1])["journal"] is True
+    (tmp_path / "journal.db").unlink()
+    (tmp_path / "journal.db.new").mkdir()
+    await journal.look()
+    assert json.loads((await station.health())[1])["journal"] == "lost"
+    assert "ctrl_alt_play_agent_journal_writable 0.0" in (await station.health("/metrics"))[1]
+    (tmp_path / "journal.db.new").rmdir()
+    await journal.look()
+    assert json.loads((await station.health())[1])["journal"] is True
+
+
+# To a panel of part 2
+
+
+async def welcomed(station: Station) -> Agent:
+    agent = await station.panel.agent()
+    protocol = {"version": 2, "minimum": 1}
+    await agent.send({"type": "welcome", "data": {"protocol": protocol, "ackedSeq": 0, "servers": []}})
+    await agent.expect(type="state_snapshot")
+    return agent
+
+
+async def test_an_agent_names_itself_to_a_panel_of_part_2(station: Station) -> None:
+    """So that the panel can tell two agents of one node apart."""
+    await (await welcomed(station)).close()
+    await station.panel.agent(1)
+    named = [attempt.headers.get("x-agent-instance") for attempt in station.panel.attempts]
+    assert named == [None, f"{station.home.journal.spool_id}.{station.home.boot_id}"]
+
+
+async def test_what_happens_while_the_disk_is_full_is_seen_at_once_and_told_when_there_is_room(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "RETRY_S", 0.01)
+    monkeypatch.setattr(links, "UNWRITTEN_AFTER_S", 0.01)
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    agent = await welcomed(station)
+    await created(agent)
+    await agent.command("start", "start_server", "one")
+    await agent.expect(type="event", event="command_completed", data={"commandId": "start"})
+    written = station.home.journal.written_seq
+    with monkeypatch.context() as disk:
+        disk.setattr(spool, "write", full)
+        after = len(agent.heard)
+        station.home.engine.end_game("one", 3)
+        seen = await agent.expect_that(
+            lambda frame: frame["type"] == "state_snapshot" and frame["data"]["servers"][0]["observed"] == "crashed",
+            after=after,
+        )
+        assert seen.frame["data"]["seq"] > written
+        assert not [heard for heard in agent.heard[after:] if heard.frame["type"] == "event"]
+    await until(lambda: station.home.journal.written_seq == station.home.journal.newest_seq)
+    newest = station.home.journal.newest_seq
+    await agent.expect(type="event", seq=newest)
+    numbers = [heard.frame["seq"] for heard in agent.heard if "seq" in heard.frame]
+    assert numbers == list(range(1, newest + 1))

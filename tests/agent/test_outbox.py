@@ -10,7 +10,7 @@ from tests.fakes.clock import NOON, HeldClock
 
 from ctrl_alt_play.agent import outbox
 from ctrl_alt_play.agent.journal import Journal
-from ctrl_alt_play.agent.outbox import MOST_ANSWERS, MOST_UNACKED, PROGRESS_EVERY_S, Outbox
+from ctrl_alt_play.agent.outbox import MOST_ANSWER_BYTES, MOST_ANSWERS, MOST_UNACKED, PROGRESS_EVERY_S, Outbox
 from ctrl_alt_play.agent.output import MESSAGE_CHARS, MOST_OUTPUT_CHARS, OUTPUT_EVERY_S
 from ctrl_alt_play.agent.records import Entry, News
 from ctrl_alt_play.agent.servers.fleet import operation_of
@@ -83,6 +83,21 @@ async def test_a_change_is_told_to_part_1_as_an_event_and_as_a_legacy_status_and
     assert "seq" not in event
     assert legacy["type"] == "server_status"
     assert legacy["data"] == {"serverId": "one", "status": "running"}
+
+
+async def test_why_a_server_became_what_it_is_is_told_to_part_2_alone(sent: Sent) -> None:
+    why = StatusChanged(server_id="one", current_status="stopped", error="The game ended by itself.")
+    failure = StatusChanged(server_id="one", status="start_failed", error="No such image.")
+    await sent.tell(why, failure)
+    sent.box.open()
+    sent.box.speak_part2(0)
+    told = [frame["data"] for frame in await sent.all()]
+    assert [data["error"] for data in told] == ["The game ended by itself.", "No such image."]  # type: ignore[index]
+    sent.box.close()
+    sent.box.open()
+    sent.box.speak_part1(is_firm=True)
+    told = [frame["data"] for frame in await sent.all()]
+    assert ["error" in data for data in told] == [False, False, True, True]  # type: ignore[operator]
 
 
 async def test_answers_of_part_1_come_after_the_news_that_were_told_before_them_and_output_comes_last(
@@ -197,10 +212,18 @@ async def test_progress_is_the_newest_of_each_command_and_not_too_often(sent: Se
     assert "seq" not in frame
 
 
-async def test_a_panel_that_reads_too_slowly_is_connected_anew(sent: Sent) -> None:
+@pytest.mark.parametrize(
+    ("answer", "too_many"),
+    [('{"type":"answer"}', MOST_ANSWERS + 1), ("ö" * 2**19, MOST_ANSWER_BYTES // 2**20 + 1)],
+    ids=["answers", "bytes"],
+)
+async def test_a_panel_that_reads_too_slowly_is_connected_anew(sent: Sent, answer: str, too_many: int) -> None:
     sent.box.open()
-    for _ in range(MOST_ANSWERS + 1):
-        sent.box.answer('{"type":"answer"}')
+    for _ in range(too_many - 1):
+        sent.box.answer(answer)
+    assert await sent.box.next() == answer
+    for _ in range(2):
+        sent.box.answer(answer)
     with pytest.raises(TimeoutError, match="does not keep up"):
         await sent.box.next()
     sent.box.close()

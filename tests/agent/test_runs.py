@@ -9,7 +9,7 @@ from tests.fakes.engine import Game
 from tests.fakes.household import SPECIFICATION, Household
 from tests.fakes.until import until
 
-from ctrl_alt_play.agent.servers import watch
+from ctrl_alt_play.agent.servers import history, watch
 from ctrl_alt_play.protocol.contents import Action, ServerState, StatusChanged
 from ctrl_alt_play.protocol.part2 import CommandCompleted, CrashCause
 from ctrl_alt_play.protocol.specification import CrashPolicy, Desired, Probe, Readiness, Specification
@@ -197,3 +197,26 @@ async def test_a_game_that_is_silent_while_it_stops_does_not_cost_the_run_after_
         await home.do(Action.UPDATE_SERVER, payload=SPECIFICATION)
         assert home.engine.boxes["one"].running is not None
         assert home.teller.crashes == []
+
+
+async def test_a_run_that_was_young_when_the_agent_began_again_becomes_a_good_one(
+    home: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await home.running()
+    await home.kill()
+    monkeypatch.setattr(history, "GOOD_AFTER_S", 0.0)
+    await home.begin()
+    await until(lambda: home.server().book.memory.good_run)
+
+
+async def test_a_run_that_went_well_already_does_not_hide_what_was_written_since(
+    home: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "GOOD_AFTER_S", 0.0)
+    await home.running()
+    await until(lambda: home.server().book.memory.good_run)
+    home.server().book.keep_written("server.cfg")
+    await home.kill()
+    await home.begin()
+    await home.do(Action.UPDATE_SERVER)
+    assert home.server().book.memory.written == ("server.cfg",)

@@ -158,7 +158,15 @@ def test_a_cancellation_that_came_too_late_fails(panel: FakePanel) -> None:
 
 
 def test_what_is_wrong_with_a_node_is_said_beside_the_list(panel: FakePanel) -> None:
-    node = {"id": "first", "name": "First", "online": True, "enabled": True, "since": "now", "system": None, "servers": 0}
+    node = {
+        "id": "first",
+        "name": "First",
+        "online": True,
+        "enabled": True,
+        "since": "now",
+        "system": None,
+        "servers": 0,
+    }
     warning = "Two agents use this node's id, from 192.0.2.1 and 192.0.2.2."
     panel.answers["GET", "/api/nodes"] = {
         "items": [node | {"warning": None}, node | {"id": "second", "warning": warning}],

@@ -3,11 +3,11 @@
 import asyncio
 import itertools
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from time import monotonic
+
+from tests.fakes.boxes import Box, Game, Running
+from tests.fakes.calls import Calls, Hold
 
 from ctrl_alt_play.agent.engine.base import (
     LOG_BYTES,
@@ -23,103 +23,22 @@ from ctrl_alt_play.agent.engine.base import (
 )
 from ctrl_alt_play.agent.engine.container import fingerprint
 from ctrl_alt_play.agent.engine.faults import unavailable
+from ctrl_alt_play.agent.engine.ports import port_taken
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.specification import Port
+
+__all__ = ["FakeEngine", "Game", "Hold"]
 
 READS_BEHIND_BYTES = 64 * 1024
 """How much input a game that does not read leaves waiting, as a pipe does."""
 WRITE_TIMEOUT_S = 0.8
 
 
-@dataclass(frozen=True)
-class Game:
-    """How a game behaves. By default it is OpenArena: ends with 1 on SIGTERM and SIGINT, and with 0 on `quit`."""
-
-    says: tuple[str, ...] = ("AAS initialized.",)
-    says_last: tuple[str, ...] = ("----- Server Shutdown (Received signal 15) -----",)
-    exit_codes: dict[str, int] = field(default_factory=lambda: {"SIGTERM": 1, "SIGINT": 1, "SIGHUP": 1, "SIGQUIT": 131})
-    """What it ends with, by signal. It ignores the signals that are missing here; SIGKILL it cannot ignore."""
-    time_to_stop_s: float = 0.0
-    ends_at_once_with: int | None = None
-    reads_console: bool = True
-    answer: Callable[[str], str | None] = lambda line: {"status": "map: oa_dm1"}.get(line, f"unknown command: {line}")
-
-
-@dataclass
-class Call:
-    """One call that changes something, and when it was under way."""
-
-    what: str
-    server_id: str
-    began_at: float
-    ended_at: float = float("inf")
-
-
-@dataclass
-class Hold:
-    """Keeps calls of one kind waiting until `release` is set. Answers are what they were before the wait."""
-
-    what: str
-    server_id: str | None
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    release: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-class Running:
-    """A container's game while it runs."""
-
-    def __init__(self, pid: int, game: Game) -> None:
-        self.pid = pid
-        self.game = game
-        self.started_at = datetime.now(UTC)
-        self.unread = b""
-        self.rest = b""
-        self.ending: asyncio.TimerHandle | None = None
-
-
-@dataclass
-class Box:
-    """A container."""
-
-    id: str
-    plan: Plan
-    image_id: str
-    address: str
-    state: ContainerState = ContainerState.CREATED
-    running: Running | None = None
-    exit_code: int | None = None
-    oom_killed: bool = False
-    error: str = ""
-    finished_at: datetime | None = None
-    attachments: list["FakeAttachment"] = field(default_factory=list)
-    kept: list[tuple[float, Chunk]] = field(default_factory=list)
-    """The output, and when it was written."""
-
-    def container(self) -> Container:
-        running = self.running
-        return Container(
-            id=self.id,
-            server_id=self.plan.server_id,
-            node_id=self.plan.node_id,
-            state=self.state,
-            pid=running.pid if running else None,
-            exit_code=self.exit_code if self.state is ContainerState.EXITED else None,
-            oom_killed=self.oom_killed,
-            error=self.error,
-            finished_at=self.finished_at if self.state is ContainerState.EXITED else None,
-            fingerprint=fingerprint(self.plan),
-            image=self.plan.specification.image,
-            image_id=self.image_id,
-            address=self.address if running else None,
-            uid=self.plan.uid,
-            specification=self.plan.specification,
-            started_at=running.started_at if running else None,
-        )
-
-
-class FakeEngine:
+class FakeEngine(Calls):
     """`images` and `games` say what is there; the rest is done through the seam, or to it by the methods that it does not have."""
 
     def __init__(self, game: Game | None = None) -> None:
+        super().__init__()
         self.images = {"game"}
         self.image_ids: dict[str, str] = {}
         """What an image's name means now; by itself each name means one image for ever."""
@@ -130,39 +49,15 @@ class FakeEngine:
         self.games: defaultdict[str, Game] = defaultdict(lambda: game or Game())
         self.boxes: dict[str, Box] = {}
         self.taken_ports: set[tuple[int, str]] = set()
-        self.calls: list[Call] = []
         self.loses_events = False
-        self._is_up = True
-        self._holds: list[Hold] = []
-        self._faults: dict[str, list[Fault]] = defaultdict(list)
         self._watchers: list[asyncio.Queue[Change | None]] = []
         self._numbers = itertools.count(1)
 
     # What tests do to it
 
-    def fail_next(self, what: str, fault: Fault) -> None:
-        """The next call of this kind raises, and does nothing."""
-        self._faults[what].append(fault)
-
-    @asynccontextmanager
-    async def holding(self, what: str, server_id: str | None = None) -> AsyncIterator[Hold]:
-        """Within, calls of this kind wait. Ends by letting all of them go."""
-        hold = Hold(what, server_id)
-        self._holds.append(hold)
-        try:
-            yield hold
-        finally:
-            hold.release.set()
-            if hold in self._holds:
-                self._holds.remove(hold)
-
-    def stop_holding(self, hold: Hold) -> None:
-        """Lets later calls through, while those that wait go on waiting."""
-        self._holds.remove(hold)
-
     def go_away(self, *, games_end: bool = False) -> None:
         """As by kill -9: streams end, and nothing answers. Games live on, as with live-restore, or end."""
-        self._is_up = False
+        self.is_up = False
         for watcher in self._watchers:
             watcher.put_nowait(None)
         for box in self.boxes.values():
@@ -171,7 +66,7 @@ class FakeEngine:
                 self._end(box, 255, tell=False)
 
     def come_back(self) -> None:
-        self._is_up = True
+        self.is_up = True
 
     def end_game(self, server_id: str, exit_code: int, *, oom_killed: bool = False) -> None:
         """The game ends by itself."""
@@ -179,24 +74,17 @@ class FakeEngine:
         box.oom_killed = oom_killed
         self._end(box, exit_code)
 
+    def pause(self, server_id: str) -> None:
+        """Somebody freezes the game."""
+        self.boxes[server_id].is_paused = True
+        self.tell(server_id, "pause")
+
     def output(self, server_id: str, data: bytes, stream: str = "stdout") -> None:
         """The game writes."""
         box, chunk = self.boxes[server_id], Chunk(stream, data)
         box.kept.append((datetime.now(UTC).timestamp(), chunk))
         for attachment in box.attachments:
             attachment.chunks.put_nowait(chunk)
-
-    def overlaps(self) -> list[tuple[Call, Call]]:
-        """Calls upon one server that were under way at the same time."""
-        return [
-            (one, other)
-            for one, other in itertools.combinations(self.calls, 2)
-            if one.server_id == other.server_id and one.began_at < other.ended_at and other.began_at < one.ended_at
-        ]
-
-    def made(self, server_id: str, what: str | None = None) -> list[str]:
-        """The calls upon a server that change something, in order."""
-        return [call.what for call in self.calls if call.server_id == server_id and what in {None, call.what}]
 
     # The seam
 
@@ -216,6 +104,10 @@ class FakeEngine:
         if image not in self.images:
             raise Fault(ErrorCode.IMAGE_NOT_FOUND, f"The image {image} is not on this node and could not be pulled.")
 
+    async def image_id(self, image: str) -> str | None:
+        await self._arrive("image_id", "")
+        return self._image_id(image) if image in self.images else None
+
     async def create(self, plan: Plan) -> None:
         async with self._call("create", plan.server_id):
             box, wanted = self.boxes.get(plan.server_id), fingerprint(plan)
@@ -228,31 +120,36 @@ class FakeEngine:
             image = plan.specification.image
             if image not in self.images:
                 raise Fault(ErrorCode.IMAGE_NOT_FOUND, f"No such image: {image}")
-            image_id = self.image_ids.get(image, f"id-of-{image}")
-            self.boxes[plan.server_id] = Box(f"box-{next(self._numbers)}", plan, image_id, self.address)
-            self._tell(plan.server_id, "create")
+            self.boxes[plan.server_id] = Box(f"box-{next(self._numbers)}", plan, self._image_id(image), self.address)
+            self.tell(plan.server_id, "create")
 
     async def start(self, server_id: str) -> None:
         async with self._call("start", server_id):
             box = self._box(server_id)
             if box.running is not None:
                 return
-            if self._ports_of(box.plan) & self._ports_in_use():
-                box.error = "driver failed programming external connectivity: port is already allocated"
-                raise Fault(ErrorCode.PORT_CONFLICT, f"Docker: {box.error}")
+            for port in box.plan.specification.ports:
+                if (holder := self._holder_of(port)) is not None:
+                    box.error = "driver failed programming external connectivity: port is already allocated"
+                    raise port_taken(port, holder, f"Docker: {box.error}")
             game = self.games[box.plan.specification.image]
-            box.running, box.state, box.error = Running(next(self._numbers), game), ContainerState.RUNNING, ""
-            box.exit_code, box.oom_killed = None, False
-            self._tell(server_id, "start")
+            box.running, box.state = Running(next(self._numbers), game, datetime.now(UTC)), ContainerState.RUNNING
+            box.error, box.exit_code, box.oom_killed = "", None, False
+            self.tell(server_id, "start")
             self._say(box, game.says)
             if game.ends_at_once_with is not None:
                 self._end(box, game.ends_at_once_with)
+
+    async def unpause(self, server_id: str) -> None:
+        async with self._call("unpause", server_id):
+            self._unpause(self._box(server_id))
 
     async def signal(self, server_id: str, signal: str) -> None:
         async with self._call(f"signal {signal}", server_id):
             box = self._box(server_id)
             if box.running is None:
                 return
+            self._unpause(box)
             if signal == "SIGKILL":
                 self._end(box, 137)
             elif signal in box.running.game.exit_codes:
@@ -267,7 +164,7 @@ class FakeEngine:
                 self._end(box, 137)
             self._detach(box)
             del self.boxes[server_id]
-            self._tell(server_id, "destroy")
+            self.tell(server_id, "destroy")
 
     async def inspect(self, server_id: str) -> Container | None:
         box = self.boxes.get(server_id)
@@ -294,6 +191,8 @@ class FakeEngine:
     async def attach(self, server_id: str) -> Attachment:
         await self._arrive("attach", server_id)
         box = self._box(server_id)
+        if box.is_paused:
+            raise Fault(ErrorCode.DOCKER_ERROR, "Docker:")
         attachment = FakeAttachment(self, box)
         box.attachments.append(attachment)
         return attachment
@@ -329,37 +228,31 @@ class FakeEngine:
 
     # What they are made of
 
-    async def _arrive(self, what: str, server_id: str) -> None:
-        await asyncio.sleep(0)
-        for hold in [hold for hold in self._holds if hold.what == what and hold.server_id in {None, server_id}]:
-            hold.arrived.set()
-            await hold.release.wait()
-        if not self._is_up:
-            raise unavailable("connection refused")
-        if self._faults[what]:
-            raise self._faults[what].pop(0)
-
-    @asynccontextmanager
-    async def _call(self, what: str, server_id: str) -> AsyncIterator[None]:
-        call = Call(what, server_id, monotonic())
-        self.calls.append(call)
-        try:
-            await self._arrive(what.split(maxsplit=1)[0], server_id)
-            yield
-        finally:
-            call.ended_at = monotonic()
-
     def _box(self, server_id: str) -> Box:
         if server_id not in self.boxes:
             raise Fault(ErrorCode.CONTAINER_NOT_FOUND, f"No such container: ctrl-alt-play-{server_id}")
         return self.boxes[server_id]
 
-    def _ports_of(self, plan: Plan) -> set[tuple[int, str]]:
-        return {(port.external, port.protocol) for port in plan.specification.ports}
+    def _image_id(self, image: str) -> str:
+        return self.image_ids.get(image, f"id-of-{image}")
 
-    def _ports_in_use(self) -> set[tuple[int, str]]:
-        running = [self._ports_of(box.plan) for box in self.boxes.values() if box.running]
-        return self.taken_ports.union(*running)
+    def _holder_of(self, port: Port) -> str | None:
+        if (port.external, port.protocol) in self.taken_ports:
+            return "another program"
+        for box in self.boxes.values():
+            taken = {(each.external, each.protocol) for each in box.plan.specification.ports}
+            if box.running and (port.external, port.protocol) in taken:
+                return f"server {box.plan.server_id}"
+        return None
+
+    def _unpause(self, box: Box) -> None:
+        if not box.is_paused:
+            return
+        box.is_paused = False
+        self.tell(box.plan.server_id, "unpause")
+        if box.running is not None and box.running.game.reads_console:
+            data, box.running.unread = box.running.unread, b""
+            self.typed(box, data)
 
     def _end_in_time(self, box: Box, exit_code: int) -> None:
         running = box.running
@@ -378,11 +271,11 @@ class FakeEngine:
             box.running.ending.cancel()
         if exit_code != 137:
             self._say(box, box.running.game.says_last)
-        box.running, box.state, box.exit_code = None, ContainerState.EXITED, exit_code
+        box.running, box.state, box.exit_code, box.is_paused = None, ContainerState.EXITED, exit_code, False
         box.finished_at = datetime.now(UTC)
         self._detach(box)
         if tell:
-            self._tell(box.plan.server_id, "die")
+            self.tell(box.plan.server_id, "die")
 
     def _detach(self, box: Box) -> None:
         for attachment in box.attachments:
@@ -393,7 +286,7 @@ class FakeEngine:
         for line in lines:
             self.output(box.plan.server_id, f"{line}\n".encode(), "stderr")
 
-    def _tell(self, server_id: str, what: str) -> None:
+    def tell(self, server_id: str, what: str) -> None:
         if not self.loses_events:
             for watcher in self._watchers:
                 watcher.put_nowait(Change(server_id, what))
@@ -403,7 +296,7 @@ class FakeEngine:
         running = box.running
         if running is None:
             raise Fault(ErrorCode.INVALID_STATE, "The game's console is closed; it has stopped.")
-        if not running.game.reads_console:
+        if box.is_paused or not running.game.reads_console:
             running.unread += data
             return len(running.unread) <= READS_BEHIND_BYTES
         *lines, running.rest = (running.rest + data).split(b"\n")

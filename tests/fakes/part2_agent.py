@@ -37,6 +37,7 @@ class Part2Agent:
     secret: str
     protocol: Data | None = field(default_factory=lambda: {"version": 2, "minimum": 1})
     spool_id: str = field(default_factory=lambda: uuid4().hex)
+    instance: str = ""
     unanswered: set[str] = field(default_factory=set)
     unfinished: set[str] = field(default_factory=set)
     refusals: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -71,6 +72,7 @@ class Part2Agent:
 
     async def dial(self) -> None:
         headers = {"Authorization": f"Bearer {self.secret}", "X-Node-Id": self.node_id}
+        headers |= {"X-Agent-Instance": self.instance} if self.instance else {}
         self._connection = await connect(self.url, additional_headers=headers, max_size=None)
         self.closed_with = None
         self.received.clear()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,20 +37,26 @@ class Calm:
     took_s: float = 0.0
 
     def process(self, server_id: str) -> tuple[int, str]:
-        """What tells one life of a game from another."""
-        state = self.containers[server_id]["State"]
-        return state["Pid"], state["StartedAt"]
+        return process(self.containers[server_id])
 
     def is_running(self, server_id: str) -> bool:
         return is_running(self.containers.get(server_id))
+
+    @property
+    def unmade(self) -> set[str]:
+        """Servers that never came to be: all that was to create them has failed."""
+        made = records.made(self.operations.values())
+        return {each.server_id for each in self.operations.values() if each.kind == "create"} - made
 
 
 class Settling:
     """Looks again and again. What was wrong for too long is a violation, once."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, endless: Set[str]) -> None:
+        """`endless`: operations of whose end nothing can be heard any more."""
         self.violations: list[Violation] = []
         self._world = world
+        self._endless = endless
         self._wrong_since: dict[tuple[str, str], float] = {}
         self._servers: dict[str, dict[str, Any]] = {}
         self._containers: dict[str, dict[str, Any]] = {}
@@ -81,18 +88,19 @@ class Settling:
             return True
         self._servers, self._containers = servers, containers
         operations = await asyncio.to_thread(records.operations, self._world.panel.database)
-        going_on = [each for each in operations.values() if not each.has_ended]
+        going_on = [each for each in operations.values() if not each.has_ended and each.id not in self._endless]
+        revisions = await asyncio.to_thread(records.revisions, self._world.panel.database)
+        made = records.made(operations.values())
+        behind = {
+            id_: (f"revision {ours}", f"revision {theirs}")
+            for id_, (ours, theirs) in revisions.items()
+            if ours != theirs and id_ in made
+        }
         open_ = {f"{each.kind} {each.id} of {each.server_id}": ("its end", each.state) for each in going_on}
         untrue = {
             id_: (_state(containers.get(id_)), _described(view))
             for id_, view in servers.items()
-            if not is_true(view, containers.get(id_)) and id_ not in {each.server_id for each in going_on}
-        }
-        revisions = await asyncio.to_thread(records.revisions, self._world.panel.database)
-        behind = {
-            id_: (f"revision {ours}", f"revision {theirs}")
-            for id_, (ours, theirs) in revisions.items()
-            if ours != theirs and servers.get(id_, {}).get("status") != "INSTALL_FAILED"
+            if not is_true(view, containers.get(id_)) and id_ not in {*behind, *(each.server_id for each in going_on)}
         }
         have_ended = self._judge("an operation ends", open_, ENDED_WITHIN_S)
         have_ended &= self._judge("a change reaches the node", behind, ENDED_WITHIN_S)
@@ -129,10 +137,17 @@ class Settling:
 
 
 def is_true(view: dict[str, Any], container: dict[str, Any] | None) -> bool:
-    """Whether what the panel says is what Docker says, and what is wanted is so."""
+    """Whether what the panel says is what Docker says, and what is wanted is so, but for a hold."""
     if is_running(container):
-        return (view["status"], view["desired"]) == ("RUNNING", "on")
-    return view["status"] in DOWN and bool(view["desired"] == "off")
+        return (view["status"], view["desired"], view["hold"]) == ("RUNNING", "on", "none")
+    if view["hold"] == "suspended":
+        return bool(view["status"] == "SUSPENDED")
+    return view["status"] in DOWN and (view["desired"] == "off" or view["hold"] != "none")
+
+
+def process(container: dict[str, Any]) -> tuple[int, str]:
+    """What tells one life of a game from another."""
+    return container["State"]["Pid"], container["State"]["StartedAt"]
 
 
 def is_running(container: dict[str, Any] | None) -> bool:
@@ -141,7 +156,8 @@ def is_running(container: dict[str, Any] | None) -> bool:
 
 def _described(view: dict[str, Any]) -> str:
     return (
-        f"{view['status']}, observed {view['observed']}, desired {view['desired']}, {view['last_error'] or 'no error'}"
+        f"{view['status']}, observed {view['observed']}, desired {view['desired']}, hold {view['hold']}, "
+        f"{view['last_error'] or 'no error'}"
     )
 
 

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from tests.faults.records import Event, Operation, Spool
 from tests.faults.violations import Violation
 
 PASSING = {"starting", "stopping"}
+UNDONE = {"CONFIG_INVALID", "INVALID_PAYLOAD", "CANCELLED"}
+"""Refusals of a change for good. What a node did not take for another reason the panel keeps, and tells it again."""
 SETTLED_BY_THE_PANEL = {"status", "delete", "update"}
 """A question is answered at once; what the node does not have is deleted already; a change waits at the panel for a node that is away."""
 
@@ -35,7 +38,7 @@ def check_completions(operations: Iterable[Operation], events: Sequence[Event]) 
     """Each operation that succeeded was completed once; none was completed twice, or otherwise than its operation says."""
     completed = [event.data for event in events if event.kind == "command_completed"]
     counts = Counter(data["commandId"] for data in completed)
-    success = {data["commandId"]: bool(data["success"]) for data in completed}
+    success = {data["commandId"]: bool(data["success"]) or _is_kept(data) for data in completed}
     violations = [
         Violation("an operation completes once", id_, "one completion", f"{count}")
         for id_, count in counts.items()
@@ -51,6 +54,10 @@ def check_completions(operations: Iterable[Operation], events: Sequence[Event]) 
             found = f"{operation.state} ({operation.code})"
             violations.append(Violation("an operation ends as it was told", subject, f"success {told}", found))
     return violations
+
+
+def _is_kept(completed: dict[str, Any]) -> bool:
+    return completed["action"] == "update_server" and completed.get("error", {}).get("code") not in {None, *UNDONE}
 
 
 def check_changes(events: Sequence[Event]) -> list[Violation]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-BALLAST = ".ballast"
+BALLAST, PROBE = ".ballast", ".probe"
 
 
 class Disk:
@@ -25,6 +25,19 @@ class Disk:
     def close(self) -> None:
         for folder in reversed(self._mounted):
             subprocess.run(["umount", "--lazy", folder], check=False, timeout=30)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether not even a page can be written."""
+        probe = self.folder / PROBE
+        try:
+            with probe.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, 1)
+        except OSError:
+            return True
+        finally:
+            probe.unlink(missing_ok=True)
+        return False
 
     @contextmanager
     def full(self) -> Iterator[None]:

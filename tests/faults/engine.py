@@ -47,11 +47,15 @@ class Engine:
             self._daemon = await asyncio.create_subprocess_exec(*self._inside(*command), stdout=log, stderr=log)
         await until(self.answers, START_TIMEOUT_S, pause_s=0.05)
 
+    @property
+    def is_alive(self) -> bool:
+        return self._daemon is not None and self._daemon.returncode is None
+
     async def kill(self) -> None:
         """Kills dockerd and its containerd in the middle of whatever they do; the games' shims live on."""
         for file in (self._folder / "pid", self._folder / "exec" / "containerd" / "containerd.pid"):
             if file.exists():
-                await self._run("kill", "-9", file.read_text().strip())
+                await self._run("sh", "-c", f"kill -9 {file.read_text().strip()} || true")
                 file.unlink()
         if self._daemon is not None:
             await self._daemon.wait()
@@ -66,7 +70,7 @@ class Engine:
         await self._run("docker", "--host", self.host, "import", *options, str(archive), image)
 
     async def answers(self) -> bool:
-        if self._daemon is None or self._daemon.returncode is not None:
+        if not self.is_alive:
             raise RuntimeError((self._folder / "dockerd.log").read_text()[-2000:])
         try:
             return (await self._api.get("/_ping")).is_success
@@ -79,9 +83,9 @@ class Engine:
         inspected = await asyncio.gather(*(self._inspect(each["Id"]) for each in found))
         return {each["Name"].removeprefix(f"/{NAME}"): each for each in inspected if each is not None}
 
-    async def kill_game(self, server_id: str) -> None:
-        """SIGKILL from nowhere; a game that does not run stays as it is."""
-        await self._api.post(f"/containers/{NAME}{server_id}/kill", params={"signal": "KILL"})
+    async def kill_game(self, server_id: str) -> bool:
+        """SIGKILL from nowhere; a game that does not run stays as it is. Whether one ran."""
+        return (await self._api.post(f"/containers/{NAME}{server_id}/kill", params={"signal": "KILL"})).is_success
 
     async def _inspect(self, container_id: str) -> dict[str, Any] | None:
         answer = await self._api.get(f"/containers/{container_id}/json")

@@ -34,11 +34,22 @@ class Program:
         await self._start()
         self._guard = asyncio.create_task(self._revive(), name=f"guard of {self.name}")
 
-    async def kill(self) -> None:
-        await self._end(signal.SIGKILL)
+    async def kill(self) -> bool:
+        """Whether it was alive, and died of this."""
+        return await self._end(signal.SIGKILL) == -signal.SIGKILL
 
-    async def terminate(self) -> None:
-        await self._end(signal.SIGTERM)
+    async def terminate(self) -> bool:
+        """Whether it was alive, and ended as it was told."""
+        return await self._end(signal.SIGTERM) in {0, -signal.SIGTERM}
+
+    def has_loaded(self, library: Path) -> bool:
+        """Whether it is alive, with that library in it."""
+        if self._process is None or self._process.returncode is not None:
+            return False
+        try:
+            return str(library) in Path(f"/proc/{self._process.pid}/maps").read_text()
+        except OSError:
+            return False
 
     async def _start(self) -> None:
         environment = {
@@ -54,22 +65,28 @@ class Program:
     async def _revive(self) -> None:
         while self._process is not None:
             code = await self._process.wait()
-            last = (self._log.read_text(errors="replace").strip().splitlines() or [""])[-1]
-            self.unasked_ends.append(f"exit code {code}: {last[:300]}")
+            self.unasked_ends.append(f"exit code {code}: {self._last_words()}")
             await asyncio.sleep(REVIVE_AFTER_S)
             await self._start()
 
-    async def _end(self, number: signal.Signals) -> None:
+    async def _end(self, number: signal.Signals) -> int | None:
+        """Its exit code; None where it was dead already."""
         if self._guard is not None:
             self._guard.cancel()
             await asyncio.gather(self._guard, return_exceptions=True)
         if self._process is None or self._process.returncode is not None:
-            return
+            return None
         self._process.send_signal(number)
         try:
             async with asyncio.timeout(END_TIMEOUT_S):
-                await self._process.wait()
+                code = await self._process.wait()
         except TimeoutError:
             self.unasked_ends.append(f"did not end within {END_TIMEOUT_S:g} s of {number.name}")
             self._process.kill()
-            await self._process.wait()
+            return await self._process.wait()
+        if code not in {0, -number}:
+            self.unasked_ends.append(f"exit code {code} after {number.name}: {self._last_words()}")
+        return code
+
+    def _last_words(self) -> str:
+        return (self._log.read_text(errors="replace").strip().splitlines() or [""])[-1][:300]

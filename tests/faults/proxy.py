@@ -1,11 +1,15 @@
 """The way between agent and panel: a TCP proxy that cuts, refuses, loses one direction, or is slow."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 
 CHUNK_BYTES = 16 * 1024
+RESET = struct.pack("ii", 1, 0)
+"""To linger for no time at all: what is not sent yet is thrown away, and the other side is reset."""
 
 
 class Way(StrEnum):
@@ -18,6 +22,8 @@ class Link:
 
     def __init__(self, target_port: int) -> None:
         self.port = 0
+        self.hits = 0
+        """How often anything that was wrong with the link met somebody: what was cut, refused, held up or slowed."""
         self._target_port = target_port
         self._open = {way: asyncio.Event() for way in Way}
         for gate in self._open.values():
@@ -38,6 +44,7 @@ class Link:
 
     def cut(self) -> None:
         """Ends every connection as a firewall does: a reset at both ends, and what was under way is lost."""
+        self.hits += len(self._connections)
         for connection in self._connections:
             connection.cancel()
 
@@ -74,12 +81,18 @@ class Link:
         self._connections.add(task)
         far: asyncio.StreamWriter | None = None
         try:
-            if not self._is_refusing:
+            if self._is_refusing:
+                self.hits += 1
+            else:
                 far_reader, far = await asyncio.open_connection("127.0.0.1", self._target_port, limit=CHUNK_BYTES)
                 async with asyncio.TaskGroup() as pumps:
                     pumps.create_task(self._pump(reader, far, Way.UP))
                     pumps.create_task(self._pump(far_reader, writer, Way.DOWN))
-        except* (OSError, asyncio.CancelledError):
+        except* asyncio.CancelledError:
+            for each in (writer, far):
+                if each is not None:
+                    each.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        except* OSError:
             pass
         finally:
             self._connections.discard(task)
@@ -89,6 +102,7 @@ class Link:
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
         while data := await reader.read(CHUNK_BYTES):
+            self.hits += self._delay_s > 0 or not self._open[way].is_set()
             await self._open[way].wait()
             if self._delay_s:
                 await asyncio.sleep(self._delay_s + len(data) / self._bytes_per_s)

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,6 +49,11 @@ class Spool:
 def operations(database: Path) -> dict[str, Operation]:
     query = "SELECT id, server_id, kind, state, code, created_by FROM operations ORDER BY id"
     return {row[0]: Operation(*row) for row in _read(database, query)}
+
+
+def made(operations: Iterable[Operation]) -> set[str]:
+    """Servers whose creation has succeeded, or may yet."""
+    return {each.server_id for each in operations if each.kind == "create" and each.state != "failed"}
 
 
 def events(database: Path, after_row: int = 0) -> list[Event]:

@@ -1,6 +1,7 @@
 """What a seed stands for."""
 
 from collections import Counter
+from itertools import pairwise
 
 from tests.faults.plan import BYSTANDERS, Fault, Kind, Planner, Round
 
@@ -37,6 +38,27 @@ def test_nobody_asks_a_bystander_to_end() -> None:
     assert kinds == {Kind.CREATE, Kind.START, Kind.COMMAND, Kind.CHANGE}
 
 
-def test_without_a_clock_that_can_be_set_none_jumps() -> None:
-    faults = {blow.fault for each in Planner(1, is_clock_settable=False).rounds(300, 36) for blow in each.blows}
-    assert faults == set(Fault) - {Fault.AGENT_CLOCK, Fault.PANEL_CLOCK}
+def test_every_order_there_is_is_given() -> None:
+    assert {order.kind for each in rounds(9, operations=900) for order in each.orders} == set(Kind)
+
+
+def test_a_cancellation_follows_at_once_upon_what_it_is_of() -> None:
+    orders = [order for each in rounds(9) for order in each.orders]
+    pairs = [(before, after) for before, after in pairwise(orders) if after.kind is Kind.CANCEL]
+    assert pairs
+    assert all(before.slot == after.slot and not after.is_patient for before, after in pairs)
+
+
+def test_what_there_are_no_means_for_is_not_planned() -> None:
+    left_out = {Fault.AGENT_CLOCK, Fault.PANEL_CLOCK}
+    faults = {blow.fault for each in Planner(1, left_out=left_out).rounds(300, 36) for blow in each.blows}
+    assert faults == set(Fault) - left_out
+
+
+def test_what_struck_nothing_is_tried_again_in_a_round_of_its_own() -> None:
+    planner = Planner(2)
+    last = list(planner.rounds(60, 10))[-1]
+    again = planner.again([Fault.GAME_KILLED, Fault.LINK_CUT])
+    assert sorted(blow.fault for blow in again.blows) == [Fault.GAME_KILLED, Fault.LINK_CUT]
+    assert again.number == last.number + 1
+    assert again.orders[0].number == last.orders[-1].number + 1

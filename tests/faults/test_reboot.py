@@ -80,7 +80,7 @@ async def test_a_node_rebooted_without_its_panel_runs_what_should_run_and_tells_
     assert not await runs(world, off)()
 
     await world.panel.start()
-    settling = Settling(world)
+    settling = Settling(world, set())
     calm = await settling.wait()
     assert settling.violations == []
     assert {server_id for server_id, view in calm.servers.items() if view["status"] == "RUNNING"} == {*on, crashing}

@@ -48,6 +48,7 @@ class World:
         self.games = folder / "games"
         self._boot_id = folder / "boot_id"
         self._disks: list[Disk] = []
+        self._programs: list[Program] = []
         self._api: Api | None = None
         self._link: Link | None = None
 
@@ -69,6 +70,7 @@ class World:
         }
         booted = ("unshare", "--mount", "sh", "-c", BOOTED, str(self._boot_id))
         self.agent = Program("agent", agent_disk.folder / "agent" / "journal.db", agent_disk, settings, *booted)
+        self._programs = [self.agent, self.panel]
         archive = self.folder / "game.tar"
         await asyncio.to_thread(game.assemble, self.folder / "cache", archive)
         await self.panel.start()
@@ -104,9 +106,8 @@ class World:
         await until(self.is_connected, timeout_s, pause_s=0.1)
 
     async def close(self) -> None:
-        for program in (getattr(self, "agent", None), getattr(self, "panel", None)):
-            if program is not None:
-                await program.terminate()
+        for program in self._programs:
+            await program.terminate()
         if self._api is not None:
             await self._api.close()
         if self._link is not None:
@@ -117,7 +118,7 @@ class World:
 
     def keep_databases(self) -> None:
         """Copies them to where they stay when the disks are gone."""
-        for program in (self.panel, self.agent):
+        for program in self._programs:
             with (
                 closing(sqlite3.connect(program.database)) as of,
                 closing(sqlite3.connect(self.folder / program.database.name)) as to,

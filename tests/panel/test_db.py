@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import column, insert, select, table, text, update
+from sqlalchemy import bindparam, column, insert, select, table, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
@@ -182,6 +182,29 @@ async def test_what_the_rules_of_the_database_forbid_is_a_conflict(database: Dat
     with pytest.raises(Conflict):
         async with database.writing() as session:
             await session.execute(insert(THINGS).values(id=1, amount=1))
+
+
+async def test_small_changes_are_done_whole_or_not_at_all(database: Database) -> None:
+    more = update(THINGS).where(THINGS.c.id == bindparam("its_id"))
+    new = insert(THINGS)
+    assert await database.change((more, {"its_id": 1, "amount": 5}), (new, {"id": 2, "amount": 6}))
+    assert not await database.change((new, {"id": 3, "amount": 7}), (more, {"its_id": 9, "amount": 8}))
+    with pytest.raises(Conflict):
+        await database.change((more, {"its_id": 1, "amount": 9}), (new, {"id": 2, "amount": 9}))
+    async with database.writing() as session:
+        assert (await session.execute(select(THINGS))).all() == [(1, 5), (2, 6)]
+
+
+async def test_a_small_change_waits_for_a_lock_and_keeps_nobody_waiting(
+    database: Database, another: sqlite3.Connection
+) -> None:
+    another.execute("BEGIN IMMEDIATE")
+    changing = asyncio.create_task(database.change((insert(THINGS), {"id": 2, "amount": 0})))
+    for _ in range(20):
+        assert await database.row("SELECT count(*) FROM things") == (1,)
+    assert not changing.done()
+    another.execute("COMMIT")
+    assert await changing
 
 
 async def test_a_savepoint_takes_back_only_its_own(database: Database) -> None:

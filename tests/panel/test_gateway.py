@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.fakes.part2_agent import Part2Agent
 from tests.foreign.agent import ForeignAgent
 from tests.panel.support import PanelUnderTest, Person, until
 
@@ -89,7 +90,11 @@ async def test_a_node_is_away_at_once_when_its_socket_closes(panel: PanelUnderTe
     assert node["last_seen_at"]
 
 
-async def test_a_node_that_says_nothing_for_ninety_seconds_is_away(own_panel: PanelUnderTest) -> None:
+async def test_a_node_that_says_nothing_for_long_is_away(
+    own_panel: PanelUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock's leaps are the node's silence here, and not the panel's own standstill."""
+    monkeypatch.setattr("ctrl_alt_play.panel.gateway.watch.LATE_S", float("inf"))
     agent = await own_panel.connected(await own_panel.agent())
     own_panel.clock.ahead_s += 80
     await agent.tell("heartbeat", {"nodeId": agent.node_id, "timestamp": "2025-01-23T10:00:00Z", "status": "online"})
@@ -99,6 +104,42 @@ async def test_a_node_that_says_nothing_for_ninety_seconds_is_away(own_panel: Pa
     own_panel.clock.ahead_s += 91
     assert await until(lambda: agent.closed_with) == 1001
     await own_panel.sees_node(agent, online=False)
+
+
+async def test_orders_for_a_frozen_node_fail_at_once_after_the_first(
+    own_panel: PanelUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctrl_alt_play.panel.gateway.watch.LATE_S", float("inf"))
+    agent = await own_panel.connected(await own_panel.part2_agent(unanswered={"start_server"}))
+    agent.unfinished.add("start_server")
+    server_id = await own_panel.server(agent)
+    asking = asyncio.create_task(own_panel.admin.post(f"/api/servers/{server_id}/start"))
+    await until(lambda: agent.commands("start_server"))
+    own_panel.clock.ahead_s += 11
+    assert (await asking)["state"] == "queued"
+    own_panel.clock.ahead_s += 5
+    assert await until(lambda: agent.closed_with) == 1001
+    await own_panel.sees_node(agent, online=False)
+    assert (await own_panel.admin.post(f"/api/servers/{server_id}/stop", status=503))["code"] == "AGENT_OFFLINE"
+    assert await own_panel.admin.status(server_id) == "UNKNOWN"
+
+
+async def test_two_agents_of_one_node_are_told_to_people_and_the_one_that_is_there_is_kept(
+    panel: PanelUnderTest, admin: Person
+) -> None:
+    first = await panel.part2_agent(instance="cellar")
+    second = Part2Agent(first.url, first.node_id, first.secret, instance="attic")
+    agents = [first, second]
+    for turn in range(3):
+        agents[turn % 2].closed_with = None
+        await panel.connected(agents[turn % 2])
+    assert (await admin.get(f"/api/nodes/{first.node_id}"))["warning"] is None
+    await second.dial()
+    assert await until(lambda: second.closed_with) == 4409
+    assert second.closed_for == "another agent uses this node's id, from 127.0.0.1"
+    warning = (await admin.get(f"/api/nodes/{first.node_id}"))["warning"]
+    assert "Two agents use this node's id, both from 127.0.0.1" in warning
+    await panel.server(first)
 
 
 async def test_what_a_node_says_of_itself_is_shown(panel: PanelUnderTest, admin: Person) -> None:

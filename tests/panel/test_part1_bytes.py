@@ -144,7 +144,9 @@ class PanelOnStage:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def stage(tmp_path: Path) -> AsyncIterator[PanelOnStage]:
+async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PanelOnStage]:
+    """Time that passes here is the node's silence, and not the panel's own standstill."""
+    monkeypatch.setattr("ctrl_alt_play.panel.gateway.watch.LATE_S", float("inf"))
     panel, clock = PanelUnderTest(make_config(tmp_path)), HeldClock()
     panel.clock = clock  # type: ignore[assignment]  # a clock that goes on would be another in every frame
     async with panel:

@@ -247,6 +247,16 @@ async def test_a_snapshot_replaces_all_that_was_believed(panel: PanelUnderTest) 
     assert [(await row(panel, server_id)).ready for server_id in servers[1:]] == [None, True, True, False]
 
 
+async def test_what_a_running_game_suffers_from_is_told_until_it_is_over(panel: PanelUnderTest) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    server_id = await panel.server(agent)
+    for error, ready in (("The game is paused.", False), (None, True), ("The game is paused.", False), (None, None)):
+        await agent.become(server_id, "running", ready=ready, error=error)
+        await acked(panel, agent)
+        server = await row(panel, server_id)
+        assert (server.observed, server.ready, server.last_error) == ("running", ready, error)
+
+
 async def test_readiness_desire_and_restarts_are_the_nodes_own_word(panel: PanelUnderTest) -> None:
     agent = await panel.connected(await panel.part2_agent())
     server_id = await panel.server(agent)

@@ -20,6 +20,7 @@ async def test_the_welcome_is_the_first_thing_that_a_part_2_agent_hears(panel: P
     first = agent.received[0]
     assert first["type"] == "welcome"
     assert first["data"]["protocol"] == {"version": 2, "minimum": 1}
+    assert first["data"]["heartbeatInterval"] == 10
     assert first["data"]["ackedSeq"] == agent.seq - 2
     assert first["data"]["servers"] == [{"serverId": server_id, "revision": 1}]
     assert not agent.commands("get_status")

@@ -14,6 +14,7 @@ import pytest
 from alembic import command
 from sqlalchemy import select
 from tests.panel.support import PanelUnderTest, make_config, until
+from tests.panel.test_door import status
 
 from ctrl_alt_play.panel.db import make_engine
 from ctrl_alt_play.panel.intake.recorder import Recorder
@@ -114,6 +115,19 @@ async def test_each_event_is_kept_once_on_postgresql_whatever_breaks(
         await panel.admin.sees(server_id, "RUNNING")
 
 
+async def test_a_line_is_kept_on_postgresql(postgresql: str, tmp_path: Path) -> None:
+    async with PanelUnderTest(make_config(tmp_path, database_url=postgresql)) as panel:
+        agent = await panel.connected(await panel.part2_agent(unfinished={"send_command"}))
+        server_id = await panel.server(agent)
+        line = await panel.admin.post(f"/api/servers/{server_id}/command", {"command": "say hi"})
+        assert line["state"] == "running"
+        await agent.end(agent.commands("send_command")[0], written=True)
+        ended = await panel.admin.operation(line)
+        assert (ended["state"], ended["result"]) == ("succeeded", {"written": True})
+        assert ended["finished_at"] >= ended["created_at"]
+        await until(lambda: agent.acked == agent.seq)
+
+
 async def test_a_change_is_undone_or_kept_on_postgresql(postgresql: str, tmp_path: Path) -> None:
     async with PanelUnderTest(make_config(tmp_path, database_url=postgresql)) as panel:
         agent = await panel.connected(await panel.part2_agent())
@@ -155,3 +169,8 @@ async def test_migrations_make_what_the_models_say_on_postgresql(postgresql: str
     async with engine.begin() as connection:
         await connection.run_sync(lambda plain: command.check(alembic_config(plain)))
     await engine.dispose()
+
+
+async def test_a_node_id_that_postgresql_cannot_be_asked_for_is_no_nodes(postgresql: str, tmp_path: Path) -> None:
+    async with PanelUnderTest(make_config(tmp_path, database_url=postgresql)) as panel:
+        assert await status(f"{panel.agents_url}?nodeId=%00", "not a secret", None) == 401

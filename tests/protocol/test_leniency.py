@@ -1,14 +1,16 @@
 """What is not as it should be, and what of it is still true."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from tests.protocol.support import command, frame, taken
 
 from ctrl_alt_play.clock import SystemClock
 from ctrl_alt_play.protocol.agent_session import AgentSession, Answers
 from ctrl_alt_play.protocol.contents import Action
-from ctrl_alt_play.protocol.messages import Response
+from ctrl_alt_play.protocol.messages import Response, parse
 from ctrl_alt_play.protocol.panel_session import PanelSession
 from ctrl_alt_play.protocol.specification import Limits
 
@@ -75,3 +77,40 @@ def test_an_error_is_never_answered_by_an_error(panel: PanelSession, message: di
 
 def test_a_weight_of_nothing_is_no_weight() -> None:
     assert Limits.model_validate({"io": 0}).io is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "1", "null", '"text"', "NaN", '{"type": 5}x', "{}", '{"type": null}', '{"type": ""}']
+)
+@pytest.mark.parametrize("as_bytes", [True, False])
+def test_what_is_no_message_is_answered_by_an_error_and_counted(
+    agent: AgentSession, panel: PanelSession, text: str, as_bytes: bool
+) -> None:
+    for session in (agent, panel):
+        received = session.receive(text.encode() if as_bytes else text)
+        (reply,) = received.replies
+        assert json.loads(reply)["type"] == "error"
+        assert json.loads(reply)["data"]["code"] == "INVALID_MESSAGE"
+        assert session.counts == {"received": 1, "invalid": 1}
+
+
+def test_bytes_that_are_no_text_are_no_message(agent: AgentSession, panel: PanelSession) -> None:
+    for session in (agent, panel):
+        assert len(session.receive(b'{"type": "heartbeat\xff"}').replies) == 1
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    [None, "2026-11-20T11:10:46.579382404Z", "2026-11-20", "yesterday", 1732100000, {}, "0001-01-01T00:00:00+23:59"],
+)
+def test_any_timestamp_or_none_will_do(agent: AgentSession, panel: PanelSession, timestamp: object) -> None:
+    assert taken(agent, command(timestamp=timestamp)).id == "c1"
+    told = panel.receive(
+        frame(type="heartbeat", timestamp=timestamp, data={"nodeId": "n", "timestamp": timestamp})
+    ).told
+    assert told is not None
+
+
+def test_nanoseconds_are_read_as_far_as_python_goes() -> None:
+    message = parse(frame(type="heartbeat", timestamp="2026-11-20T11:10:46.579382404Z"))
+    assert message.timestamp == datetime(2026, 11, 20, 11, 10, 46, 579382, UTC)

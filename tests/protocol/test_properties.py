@@ -1,6 +1,7 @@
 """Whatever arrives, in whatever order: no session raises, and what it sends the other side can read."""
 
 import json
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from tests.fakes.clock import HeldClock
 
 from ctrl_alt_play.protocol.agent_session import AgentSession, Answers
-from ctrl_alt_play.protocol.contents import EVENTS, TO_AGENT, TO_PANEL, Action, ServerState
+from ctrl_alt_play.protocol.contents import EVENTS, TO_AGENT, TO_PANEL, Action, ServerState, StopPayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import parse
 from ctrl_alt_play.protocol.panel_session import PanelSession
@@ -58,6 +59,31 @@ part_2 = {
     ),
     anything,
 )
+specifications = st.fixed_dictionaries(
+    {"image": st.just("game") | anything},
+    optional={
+        "serverId": st.just("one") | anything,
+        "startup": st.text(max_size=20) | anything,
+        "environment": st.dictionaries(st.text(max_size=4), scalars, max_size=3) | anything,
+        "limits": st.fixed_dictionaries({}, optional=dict.fromkeys(("memory", "swap", "io", "cpu"), scalars))
+        | anything,
+        "ports": st.lists(st.fixed_dictionaries({"internal": st.integers(-1, 70000), "external": scalars}), max_size=2)
+        | anything,
+        "stop": st.fixed_dictionaries({}, optional=dict.fromkeys(("signal", "timeout", "command"), scalars)) | anything,
+        "readiness": st.fixed_dictionaries(
+            {},
+            optional={
+                "text": st.lists(st.text(max_size=4) | st.just("regex:("), max_size=2) | anything,
+                "probe": anything,
+            },
+        )
+        | anything,
+        "crash": st.fixed_dictionaries({}, optional={"backoff": st.lists(st.floats(), max_size=3), "limit": scalars})
+        | anything,
+        "revision": scalars,
+        "hold": st.sampled_from(["none", "suspended"]) | anything,
+    },
+)
 kinds = st.sampled_from(["command", "response", "event", *TO_AGENT, *TO_PANEL]) | anything
 fields = st.fixed_dictionaries(
     {"type": kinds},
@@ -92,10 +118,35 @@ fields = st.fixed_dictionaries(
         | anything,
     },
 )
+creations = st.one_of(
+    specifications.map(lambda data: {"type": "server_create", "data": data}),
+    st.builds(
+        lambda id_, action, payload: {
+            "type": "command",
+            "id": id_,
+            "action": action,
+            "serverId": "one",
+            "payload": payload,
+        },
+        st.sampled_from("abc"),
+        st.sampled_from([Action.CREATE_SERVER, Action.UPDATE_SERVER]),
+        specifications,
+    ),
+    specifications.map(
+        lambda it: {
+            "type": "command",
+            "id": "d",
+            "action": "adopt_server",
+            "serverId": "one",
+            "payload": {"specification": it},
+        }
+    ),
+)
 frames = st.one_of(
     st.text(),
     st.binary(),
     anything.map(json.dumps),
+    creations.map(json.dumps),
     fields.map(json.dumps),
     fields.map(json.dumps),
     fields.map(lambda f: json.dumps(f).encode()),
@@ -230,3 +281,73 @@ def test_every_question_ends_exactly_once(steps: list[tuple[str, str]]) -> None:
                 ended += panel.overdue()
     ended += panel.abandon()
     assert sorted(ended) == sorted(asked)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.just("frame"), frames)
+        | st.tuples(st.sampled_from(["ask", "forget", "answer"]), st.sampled_from("abcd"))
+        | st.tuples(st.sampled_from(["wait", "excuse"]), st.integers(0, 100))
+        | st.tuples(st.just("agree"), st.integers(0, 9)),
+        max_size=20,
+    )
+)
+def test_whatever_happens_in_whatever_order_is_no_more_than_a_fault_to_a_panel(steps: list[tuple[str, Any]]) -> None:
+    clock = HeldClock()
+    panel, agent = PanelSession("node-1", clock), AgentSession("node-1", clock, Answers())
+    asked: set[str] = set()
+    for step, what in steps:
+        match step:
+            case "frame" | "answer":
+                text = json.dumps({"type": "response", "id": what, "success": True}) if step == "answer" else what
+                received = panel.receive(text)
+                assert received.answered is None or received.told is None
+                assert panel.version > 1 or received.answered is None or received.answered.id in asked
+                assert panel.silent_s == 0
+                for reply in received.replies:
+                    read_by(agent, reply)
+            case "ask":
+                asked.add(what)
+                read_by(agent, panel.command(what, Action.STOP_SERVER, "one", StopPayload(), timeout_s=10))
+            case "forget":
+                panel.forget(what)
+            case "wait":
+                clock.advance(what)
+                assert set(panel.overdue()) <= asked
+            case "excuse":
+                panel.excuse(what)
+            case _:
+                with suppress(Fault):
+                    panel.agree(ProtocolRange(version=what, minimum=what))
+        assert panel.is_silent in (True, False)
+        assert (panel.next_deadline_s() or 0) <= 10
+    assert set(panel.abandon()) <= asked
+    assert panel.next_deadline_s() is None
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(frames, st.sampled_from(["accept", "refuse", "respond", "leave"])), max_size=20))
+def test_whatever_happens_in_whatever_order_an_agent_keeps_on(steps: list[tuple[str | bytes, str]]) -> None:
+    """Over several connections, each of which leaves something open."""
+    clock, answers = HeldClock(), Answers()
+    panel = PanelSession("node-1", clock)
+    agent = AgentSession("node-1", clock, answers)
+    for frame, how in steps:
+        received = agent.receive(frame)
+        request = received.request
+        said = list(received.replies)
+        if how == "leave":
+            agent = AgentSession("node-1", clock, answers)
+        elif request is None or request.is_legacy:
+            said.append(agent.heartbeat())
+        elif how == "accept" and request.verb is not Action.GET_STATUS:
+            said.append(agent.accept(request))
+        elif how == "respond":
+            said.append(agent.respond(request, "done", {}))
+        else:
+            said.append(agent.refuse(request, Fault(ErrorCode.INTERNAL, "No.")))
+        for text in said:
+            read_by(panel, text)
+        assert agent.version in (1, 2)
+        clock.advance(1)

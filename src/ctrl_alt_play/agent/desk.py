@@ -7,13 +7,13 @@ from typing import Any
 import structlog
 
 from ctrl_alt_play.agent.figures.sampler import Sampler
+from ctrl_alt_play.agent.journal import PATIENCE_S
 from ctrl_alt_play.agent.metrics import Metrics
 from ctrl_alt_play.agent.outbox import Outbox
 from ctrl_alt_play.agent.servers import files, status
 from ctrl_alt_play.agent.servers.fleet import Fleet, operation_of
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.system import system_info
-from ctrl_alt_play.logs import carrying
 from ctrl_alt_play.protocol.agent_session import AgentSession, Request
 from ctrl_alt_play.protocol.contents import (
     Action,
@@ -101,11 +101,10 @@ class Desk:
             self._outbox.answer(session.refuse(request, fault))
 
     async def _accept(self, request: Request, session: AgentSession, action: Action) -> None:
-        with carrying(command_id=request.id, server_id=request.server_id):
-            known = await self._fleet.accept(
-                operation_of(action, request.server_id, request.content, request.id, request.message_id)
-            )
-            log.info("accepted" if known is None else "accepted_before", action=action)
+        known = await self._fleet.accept(
+            operation_of(action, request.server_id, request.content, request.id, request.message_id)
+        )
+        log.info("accepted" if known is None else "accepted_before", action=action)
         if not request.is_legacy:
             self._outbox.answer(session.accept(request, known.accepted_at if known else None))
 
@@ -130,7 +129,7 @@ class Desk:
     async def _cancel(self, request: Request, session: AgentSession) -> None:
         if not isinstance(request.content, CancelPayload):
             raise Fault(ErrorCode.INVALID_PAYLOAD, "A cancellation names a command.")
-        self._fleet.cancel(request.server_id, request.content.command_id)
+        await asyncio.wait({self._fleet.cancel(request.server_id, request.content.command_id)}, timeout=PATIENCE_S)
         log.info("cancelled", server_id=request.server_id, command_id=request.content.command_id)
         self._outbox.answer(session.accept(request))
 

@@ -62,7 +62,7 @@ class Health:
             "uptime": round(self._clock.monotonic() - self._began_at, 3),
             "connected": is_up,
             "docker": self._fleet.is_engine_up,
-            "journal": not self._journal.is_stuck,
+            "journal": "lost" if self._journal.is_lost else not self._journal.is_stuck,
         }
         return web.json_response(body, status=200 if is_up else 503)
 
@@ -75,7 +75,7 @@ class Health:
         self._metrics.connected.set(self._connection.is_up)
         self._metrics.engine_up.set(self._fleet.is_engine_up)
         self._metrics.unacknowledged.set(self._journal.unacknowledged)
-        self._metrics.journal_writable.set(not self._journal.is_stuck)
+        self._metrics.journal_writable.set(not (self._journal.is_stuck or self._journal.is_lost))
         self._metrics.orphans.set(len(self._fleet.orphans))
         states = Counter(server.state for server in self._fleet.servers.values())
         for state in ServerState:

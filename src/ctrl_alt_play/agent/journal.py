@@ -13,13 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import structlog
 
-from ctrl_alt_play.agent import spool, tables
+from ctrl_alt_play.agent import schema, spool, tables
 from ctrl_alt_play.agent.records import Entry, Known, News, OperationRecord, ServerRecord, Spooled
-from ctrl_alt_play.agent.schema import open_database
 from ctrl_alt_play.errors import StartupError
 from ctrl_alt_play.logs import nothing_carried
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
@@ -30,6 +29,8 @@ PATIENCE_S = 0.5
 MOST_WAITING = 10_000
 """Entries kept in memory while the journal cannot be written; past it the oldest are lost, and the log says so."""
 FORGET_EVERY_S = 3600.0
+LOOK_EVERY_S = 5.0
+"""How often the file is looked for."""
 log = structlog.get_logger(__name__)
 Result = TypeVar("Result")
 
@@ -40,7 +41,9 @@ class Journal:
     `put` never waits and never fails: what cannot be written now, for a full disk or a locked file, is kept and tried again, in order.
     """
 
-    def __init__(self, database: sqlite3.Connection, thread: ThreadPoolExecutor, found: spool.Found) -> None:
+    def __init__(
+        self, file: Path, database: sqlite3.Connection, thread: ThreadPoolExecutor, found: spool.Found
+    ) -> None:
         self.spool_id = found.id
         self.newest_seq = found.newest
         """The last number given to a durable event; it may not be written yet."""
@@ -51,13 +54,19 @@ class Journal:
         """Told of each durable event when it gets its number."""
         self.on_written: Callable[[], None] = lambda: None
         """Told when durable events can be read."""
+        self._file = file
+        self._names = schema.names(file)
         self._database = database
+        self._former: list[sqlite3.Connection] = []
+        """Open files that were taken away. To close one removes, by its name, what belongs to the newest: so that goes first."""
         self._thread = thread
         self._acked = self._forgotten = found.acked
         self._waiting: deque[tuple[Entry, int, asyncio.Future[None]]] = deque()
         self._writing: asyncio.Task[None] | None = None
         self.is_stuck = False
         """Nothing can be written just now."""
+        self.is_lost = False
+        """The file was taken away, and could not be made anew yet."""
         self._forgot_at = float("-inf")
 
     @classmethod
@@ -70,14 +79,14 @@ class Journal:
         thread = ThreadPoolExecutor(1, "journal")
         loop = asyncio.get_running_loop()
         try:
-            database = await loop.run_in_executor(thread, open_database, file)
+            database = await loop.run_in_executor(thread, schema.open_database, file)
             found = await loop.run_in_executor(thread, spool.find, database)
         except (sqlite3.Error, OSError) as error:
             thread.shutdown()
             raise StartupError(
                 f"The agent's journal {file} cannot be opened: {error}. Check the disk and who owns the folder."
             ) from error
-        return cls(database, thread, found)
+        return cls(file, database, thread, found)
 
     @property
     def unacknowledged(self) -> int:
@@ -178,12 +187,43 @@ class Journal:
             await asyncio.wait({writing}, timeout=PATIENCE_S)
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
-        await self._run(lambda db: db.close())
+        await self._run(self._close)
         self._thread.shutdown()
 
+    async def guard(self) -> NoReturn:
+        """Sees to it, for as long as the agent lives, that what is written is in the file that the next agent will read."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            await self.look()
+
+    async def look(self) -> None:
+        """Looks for the file; one that was removed or replaced is made anew of what this agent holds open."""
+        if await self._run(lambda _: schema.names(self._file)) == self._names:
+            return
+        if not self.is_lost:
+            log.error("journal_lost", file=str(self._file), reason="removed or replaced while the agent ran")
+        self.is_lost = True
+        try:
+            await self._run(self._put_back)
+        except (sqlite3.Error, OSError) as error:
+            log.error("journal_not_put_back", file=str(self._file), reason=str(error))  # noqa: TRY400 - the reason is all
+            return
+        self.is_lost = False
+        log.warning("journal_put_back", file=str(self._file))
+
+    def _close(self, database: sqlite3.Connection) -> None:
+        for each in (database, *self._former):
+            each.close()
+
+    def _put_back(self, database: sqlite3.Connection) -> None:
+        schema.put_back(database, self._file)
+        self._database = schema.open_database(self._file)
+        self._former.append(database)
+        self._names = schema.names(self._file)
+
     async def _caught_up(self) -> None:
-        if self.is_stuck:
-            raise _unwritable("it could not be written just now")
+        if self.is_stuck or self.is_lost:
+            raise _unwritable("its file is gone" if self.is_lost else "it could not be written just now")
         if self._waiting:
             _, late = await asyncio.wait({self._waiting[-1][2]}, timeout=PATIENCE_S)
             if late:
@@ -253,7 +293,7 @@ class Journal:
                 await self._run(tables.forget_old)
 
     async def _run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._database)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._database))
 
 
 def _unwritable(reason: object) -> Fault:

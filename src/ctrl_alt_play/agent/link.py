@@ -23,7 +23,7 @@ from ctrl_alt_play.agent.system import system_info
 from ctrl_alt_play.protocol.agent_session import AgentSession, Answers, Received, Request
 from ctrl_alt_play.protocol.contents import ServerStatus
 from ctrl_alt_play.protocol.errors import Fault
-from ctrl_alt_play.protocol.messages import INCOMPATIBLE, MAX_FRAME_BYTES
+from ctrl_alt_play.protocol.messages import INCOMPATIBLE, MAX_FRAME_BYTES, REPLACED
 from ctrl_alt_play.protocol.part2 import Ack, Welcome
 
 FIRST_DELAY_S, LONGEST_DELAY_S = 1.0, 60.0
@@ -35,6 +35,8 @@ PING_EVERY_S = 20.0
 MOST_REQUESTS = 1024
 WELCOME_WAIT_S = 1.0
 FIRM_AFTER_S = 30.0
+UNWRITTEN_AFTER_S = 1.0
+"""How long what happened may be on its way to the disk before the panel is told without it."""
 log = structlog.get_logger(__name__)
 
 
@@ -51,6 +53,16 @@ class Backoff:
         delay_s = random.uniform(0, self._ceiling_s)  # noqa: S311 - spreads a herd, guards nothing
         self._ceiling_s = min(LONGEST_DELAY_S, self._ceiling_s * 2)
         return delay_s
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How a connection, or the attempt at one, ended."""
+
+    wait_s: float = 0.0
+    """What the panel asked for, if it did."""
+    is_replaced: bool = False
+    """Another agent has this one's place: however long it was held, the next attempt is not the first."""
 
 
 @dataclass
@@ -89,22 +101,22 @@ class Link:
             while True:
                 self._reconfigured.clear()
                 began = self._node.clock.monotonic()
-                refused_s = await self._connect(client)
-                delay_s = backoff.after(self._node.clock.monotonic() - began)
+                ended = await self._connect(client)
+                delay_s = backoff.after(0 if ended.is_replaced else self._node.clock.monotonic() - began)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(refused_s or delay_s):
+                    async with asyncio.timeout(ended.wait_s or delay_s):
                         await self._reconfigured.wait()
 
-    async def _connect(self, client: aiohttp.ClientSession) -> float:
-        """One connection from beginning to end; gives the seconds to wait when the panel asked for them, else 0."""
+    async def _connect(self, client: aiohttp.ClientSession) -> _Ended:
+        """One connection from beginning to end."""
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 socket = await client.ws_connect(self._config.url, **self._options())
         except aiohttp.WSServerHandshakeError as error:
-            return self._refused(error)
+            return _Ended(self._refused(error))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             log.warning("panel_not_reached", url=self._config.panel_url, reason=str(error) or type(error).__name__)
-            return 0
+            return _Ended()
         refused_s = 0.0
         try:
             refused_s = await self._serve(socket)
@@ -114,12 +126,16 @@ class Link:
             self._closed()
             await socket.close()
         log.warning("disconnected", code=socket.close_code)
-        return refused_s
+        is_replaced = socket.close_code == REPLACED
+        if is_replaced:
+            advice = "another agent uses this NODE_ID at the same panel: stop it, or enrol a node of its own for it"
+            log.error("replaced_by_another_agent", node_id=self._config.node_id, advice=advice)
+        return _Ended(refused_s, is_replaced)
 
     def _options(self) -> dict[str, Any]:
         secret = self._config.agent_secret.get_secret_value()
         options: dict[str, Any] = {
-            "headers": {"Authorization": f"Bearer {secret}", "X-Node-Id": self._config.node_id},
+            "headers": {"Authorization": f"Bearer {secret}", "X-Node-Id": self._config.node_id, **self._instance()},
             "max_msg_size": MAX_FRAME_BYTES,
             "heartbeat": PING_EVERY_S,
             "timeout": aiohttp.ClientWSTimeout(ws_close=2.0),
@@ -127,6 +143,11 @@ class Link:
         if self._config.panel_ca_file is not None:
             options["ssl"] = ssl.create_default_context(cafile=str(self._config.panel_ca_file))
         return options
+
+    def _instance(self) -> dict[str, str]:
+        """Which of all agents this one is: panels of part 2 tell two of one node apart by it, others are dialled as ever."""
+        journal = self._node.journal
+        return {"X-Agent-Instance": f"{journal.spool_id}.{self._node.boot_id}"} if journal.is_acknowledged else {}
 
     def _refused(self, error: aiohttp.WSServerHandshakeError) -> float:
         if error.status in {401, 403}:
@@ -152,6 +173,7 @@ class Link:
                 tasks.create_task(self._take(requests, session), name="link requests"),
                 tasks.create_task(self._close_when_reconfigured(socket), name="link settings"),
                 tasks.create_task(self._fall_back(session), name="link part 1"),
+                tasks.create_task(self._tell_unwritten(session), name="link unwritten"),
             ]
             await self._read(socket, session, requests)
             for task in beside:
@@ -207,6 +229,18 @@ class Link:
         if self._outbox.speech is Speech.PART2:
             for part in self._snapshots(session):
                 self._outbox.answer(part)
+
+    async def _tell_unwritten(self, session: AgentSession) -> None:
+        """What cannot be written down just now, as on a full disk, the panel sees all the same. The events themselves come once they are
+        written, and are history by then.
+        """
+        journal, known, told = self._node.journal, 0, 0
+        while True:
+            await asyncio.sleep(UNWRITTEN_AFTER_S)
+            if known > journal.written_seq and journal.newest_seq > told:
+                self._tell_anew(session)
+                told = journal.newest_seq
+            known = journal.newest_seq
 
     def _speak_part1(self, session: AgentSession, *, is_firm: bool) -> None:
         is_news = self._outbox.speech is Speech.UNDECIDED

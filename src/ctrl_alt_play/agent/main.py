@@ -77,6 +77,7 @@ async def _run_parts(
             running = [
                 tasks.create_task(fleet.run(), name="fleet"),
                 tasks.create_task(sampler.run(), name="sampler"),
+                tasks.create_task(journal.guard(), name="journal guard"),
                 tasks.create_task(_run_when_ready(link, fleet, supervisor), name="link"),
                 tasks.create_task(supervisor.keep_informed(lambda: _status(link, fleet)), name="supervisor"),
             ]

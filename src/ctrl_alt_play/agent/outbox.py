@@ -6,7 +6,7 @@ Durable events stay in the journal until the panel acknowledges them; towards a 
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 
 import structlog
@@ -19,10 +19,11 @@ from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.protocol.contents import ErrorReport, Outcome, ServerState, ServerStatus, wire
 from ctrl_alt_play.protocol.errors import Fault
 from ctrl_alt_play.protocol.live import Samples
-from ctrl_alt_play.protocol.messages import Event, Legacy, Message
+from ctrl_alt_play.protocol.messages import Event, Legacy, Message, encode
 from ctrl_alt_play.protocol.part2 import OperationProgress
 
 MOST_ANSWERS = 10_000
+MOST_ANSWER_BYTES = 64 * 1024 * 1024
 MOST_UNACKED = 256
 EVENTS_AT_ONCE = 64
 PROGRESS_EVERY_S = 0.25
@@ -42,6 +43,37 @@ class Speech(Enum):
     PART2 = "part 2"
 
 
+class Answers:
+    """Frames for the panel that is connected now, each with the number of the event that it may not overtake.
+
+    Past `MOST_ANSWERS` or `MOST_ANSWER_BYTES` all are given up, and the connection is to be: whoever asked asks again.
+    """
+
+    def __init__(self) -> None:
+        self.is_given_up = False
+        self._frames: deque[tuple[str, int]] = deque()
+        self._bytes = 0
+
+    @property
+    def follows(self) -> int | None:
+        """The event that the first one may not overtake; None while none waits."""
+        return self._frames[0][1] if self._frames else None
+
+    def put(self, frame: str, after: int) -> None:
+        if self.is_given_up:
+            return
+        self._frames.append((frame, after))
+        self._bytes += len(frame.encode())
+        if len(self._frames) > MOST_ANSWERS or self._bytes > MOST_ANSWER_BYTES:
+            self._frames.clear()
+            self.is_given_up = True
+
+    def take(self) -> str:
+        frame, _ = self._frames.popleft()
+        self._bytes -= len(frame.encode())
+        return frame
+
+
 class Outbox:
     """`next` gives what is to be sent next; whoever asks for it has sent what came before."""
 
@@ -49,7 +81,7 @@ class Outbox:
         self.speech = Speech.NONE
         self._clock = clock
         self._journal = journal
-        self._answers: deque[tuple[Message | str, int]] = deque()
+        self._answers = Answers()
         self._events: deque[tuple[Message, int]] = deque()
         self._fetched = self._sent = self._acked = self._told = 0
         self._is_firm = False
@@ -63,7 +95,7 @@ class Outbox:
     def open(self, *first: str) -> None:
         """A connection is there: these frames go before all else."""
         self.close()
-        self._answers.extend((frame, 0) for frame in first)
+        self._answer_first(first)
         self._speak(Speech.UNDECIDED, 0)
 
     def speak_part1(self, *, is_firm: bool) -> None:
@@ -77,7 +109,7 @@ class Outbox:
         self._journal.ack(acked)
         self._events.clear()
         self._acked = acked
-        self._answers.extend((frame, 0) for frame in first)
+        self._answer_first(first)
         self._speak(Speech.PART2, acked)
 
     def ack(self, seq: int) -> None:
@@ -89,17 +121,17 @@ class Outbox:
     def close(self) -> None:
         """The connection is gone, and whoever waited for an answer with it."""
         self.speech = Speech.NONE
-        self._answers.clear()
+        self._answers = Answers()
         self._events.clear()
         self._progress.clear()
         self._figures.clear()
         self._fetched = self._sent = 0
         self._is_firm = False
 
-    def answer(self, frame: Message | str) -> None:
+    def answer(self, frame: str) -> None:
         """Sends a frame to the panel that is connected now; in part 1 after all that was told before."""
         if self.speech is not Speech.NONE:
-            self._answers.append((frame, self._journal.newest_seq))
+            self._answers.put(frame, self._journal.newest_seq)
             self._wake.set()
 
     def ended(self, operation: OperationRecord, state: ServerState | Outcome, fault: Fault | None) -> None:
@@ -110,7 +142,8 @@ class Outbox:
             kind, data = "server_status", wire(ServerStatus(server_id=operation.server_id, status=state))
         else:
             kind, data = "error", wire(ErrorReport(code=fault.code, message=fault.message, details=fault.details))
-        self.answer(Legacy(type=kind, timestamp=self._clock.utc(), message_id=operation.message_id, data=data))
+        now = self._clock.utc()
+        self.answer(encode(Legacy(type=kind, timestamp=now, message_id=operation.message_id, data=data), now))
 
     def progress(self, progress: OperationProgress) -> None:
         """The newest of each command goes, at most every `PROGRESS_EVERY_S`; only part 2 knows of it."""
@@ -139,10 +172,10 @@ class Outbox:
         if self.speech is Speech.PART1 and self._is_firm:
             self._journal.ack(self._sent)
         while True:
-            if len(self._answers) > MOST_ANSWERS:
+            if self._answers.is_given_up:
                 raise TimeoutError("the panel does not keep up with what it is told")
             if self._may_answer():
-                return self._answers.popleft()[0]
+                return self._answers.take()
             if self._events:
                 message, self._sent = self._events.popleft()
                 return message
@@ -153,6 +186,10 @@ class Outbox:
             else:
                 await self._wait()
 
+    def _answer_first(self, frames: Iterable[str]) -> None:
+        for frame in frames:
+            self._answers.put(frame, 0)
+
     def _speak(self, speech: Speech, after: int) -> None:
         self.speech = speech
         self._fetched = self._sent = self._told = after
@@ -160,9 +197,10 @@ class Outbox:
 
     def _may_answer(self) -> bool:
         """In part 1 the order of news and answers tells what is true, unless the journal cannot be written."""
-        if not self._answers:
+        follows = self._answers.follows
+        if follows is None:
             return False
-        return self.speech is not Speech.PART1 or self._answers[0][1] <= self._sent or self._journal.is_stuck
+        return self.speech is not Speech.PART1 or follows <= self._sent or self._journal.is_stuck
 
     def _may_fetch(self) -> bool:
         if self.speech not in {Speech.PART1, Speech.PART2} or self._fetched >= self._journal.written_seq:
@@ -221,10 +259,11 @@ class Outbox:
 
 
 def _part1(event: Spooled) -> list[Message]:
-    """A status change as part 1 tells it: twice, and without what only part 2 knows."""
+    """A status change as part 1 tells it: twice, and without what only part 2 knows. There an error is told of failures alone."""
     if not event.is_for_part1:
         return []
-    data = {name: value for name, value in event.data.items() if name not in _PART2_FIELDS}
+    unknown = (*_PART2_FIELDS, "error") if "currentStatus" in event.data else _PART2_FIELDS
+    data = {name: value for name, value in event.data.items() if name not in unknown}
     word = data.get("currentStatus") or data.get("status") or ServerState.UNKNOWN
     status = ServerStatus(server_id=data["serverId"], status=word, error=data.get("error"))
     return [

@@ -33,6 +33,7 @@ class Ended(Model):
 
     at: float
     observed: str
+    is_unasked: bool = Field(default=False, description="the game ended by itself, and nothing else with it")
 
 
 class Memory(Model):

@@ -1,7 +1,8 @@
-"""The journal's tables, and the steps that bring an older file to them."""
+"""The journal's file: its tables, the steps that bring an older one to them, and what becomes of one that was taken away."""
 
 import sqlite3
 import uuid
+from contextlib import closing
 from pathlib import Path
 
 _FIRST = """
@@ -33,6 +34,8 @@ CREATE TABLE events (
 CREATE TABLE spool (id TEXT PRIMARY KEY, newest INTEGER NOT NULL, is_acknowledged INTEGER NOT NULL) STRICT;
 """
 STEPS = (_FIRST, _DURABLE)
+_PARTS = ("", "-wal", "-shm")
+"""What SQLite makes a database of: files of these endings."""
 
 
 def open_database(file: Path) -> sqlite3.Connection:
@@ -52,3 +55,33 @@ def open_database(file: Path) -> sqlite3.Connection:
     if database.execute("SELECT count(*) FROM spool").fetchone() == (0,):
         database.execute("INSERT INTO spool VALUES (?, 0, 0)", (uuid.uuid4().hex,))
     return database
+
+
+def names(file: Path) -> list[tuple[int, int] | None]:
+    """What the open files are to the disk; another where they were removed or replaced."""
+    return [_name(Path(f"{file}{part}")) for part in _PARTS]
+
+
+def put_back(database: sqlite3.Connection, file: Path) -> None:
+    """Makes the file that was taken away anew, of what the open database holds. Whatever lies in its place is set aside, and kept.
+
+    Raises:
+        sqlite3.Error, OSError: it cannot be made; the open database is as it was.
+    """
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    copy = Path(f"{file}.new")
+    copy.unlink(missing_ok=True)
+    with closing(sqlite3.connect(copy)) as target:
+        database.backup(target)
+    for part in _PARTS:
+        if (found := Path(f"{file}{part}")).exists():
+            found.replace(f"{file}.aside{part}")
+    copy.replace(file)
+
+
+def _name(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,6 +1,5 @@
 """All commands in one place. Each imports what it needs when it runs, so that an agent's machine needs nothing of the panel."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -73,13 +72,15 @@ def panel(config: ConfigOption = None) -> None:
 @app.command()
 def agent(config: ConfigOption = None) -> None:
     """Run the agent of this node until it is told to end. Games go on without it."""
+    import uvloop  # noqa: PLC0415
+
     from ctrl_alt_play.agent.config import load_config  # noqa: PLC0415
     from ctrl_alt_play.agent.main import run  # noqa: PLC0415
 
     try:
         settings = load_config(config)
         logs.configure(settings.log, settings.secrets())
-        asyncio.run(run(settings))
+        uvloop.run(run(settings))
     except StartupError as error:
         logs.tell_why("agent", error)
         raise typer.Exit(1) from error

@@ -23,7 +23,8 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
 from ctrl_alt_play.panel.errors import Conflict, Unavailable
-from ctrl_alt_play.panel.sqlite import MOST_AHEAD_PAGES, Checkpoints, Questions
+from ctrl_alt_play.panel.prepared import Change
+from ctrl_alt_play.panel.sqlite import Checkpoints, Direct, set_up
 
 BUSY_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 10
@@ -101,11 +102,26 @@ class Database:
             async with self._writer.begin() as connection:
                 yield connection
 
+    async def change(self, *changes: Change) -> bool:
+        """A transaction of what needs no look at anything, without what one costs otherwise. Whether each found its row: else none is done.
+
+        Raises: Conflict, as `writing`.
+        """
+        if self._file is not None:
+            with self._committing():
+                return await self._file.direct.change(changes)
+        async with self.writing_rows() as connection:
+            for statement, values in changes:
+                if (await connection.execute(statement, values)).rowcount != 1:
+                    await connection.rollback()
+                    return False
+        return True
+
     async def row(self, question: str, **parameters: str | int | None) -> Sequence[Any] | None:
         """The row that a SELECT finds, as the driver gives it, or None: for what each request asks, without the cost of a transaction."""
         with self._in_use():
             if self._file is not None:
-                return await self._file.questions.row(question, parameters)
+                return await self._file.direct.row(question, parameters)
             async with self.engine.connect() as connection:
                 return (await connection.execute(text(question), parameters)).one_or_none()
 
@@ -124,7 +140,7 @@ class Database:
                 yield
                 if self._file is not None:
                     self._file.checkpoints.look()
-        except IntegrityError as error:
+        except (IntegrityError, sqlite3.IntegrityError) as error:
             raise Conflict("That was just changed by someone else: look again, then try again.") from error
 
     @contextmanager
@@ -167,12 +183,12 @@ class _File:
     def __init__(self, url: str) -> None:
         path = str(make_url(url).database)
         self.writer = make_engine(url, writes=True)
-        self.questions = Questions(path, BUSY_TIMEOUT_MS / 1000)
+        self.direct = Direct(path, self.writer.dialect, BUSY_TIMEOUT_MS / 1000)
         self.checkpoints = Checkpoints(path)
 
     async def close(self) -> None:
         await self.checkpoints.close()
-        self.questions.close()
+        self.direct.close()
         await self.writer.dispose()
 
 
@@ -195,17 +211,8 @@ def _sqlite_engine(url: URL, *, writes: bool) -> AsyncEngine:
         hide_parameters=True,
         **line,
     )
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "connect", set_up)
     return engine
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """`connection` is the driver's own, which has no type of ours."""
-    cursor = connection.cursor()
-    settings = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "journal_size_limit=0")
-    for setting in (*settings, f"wal_autocheckpoint={MOST_AHEAD_PAGES}"):
-        cursor.execute(f"PRAGMA {setting}")
-    cursor.close()
 
 
 def database_of(connection: HTTPConnection) -> Database:

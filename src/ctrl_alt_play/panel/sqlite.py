@@ -8,18 +8,20 @@ import asyncio
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import URL
+from sqlalchemy import URL, Dialect, Insert, Update
 from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_connection, AsyncAdapt_dbapi_cursor, AsyncAdapt_dbapi_module
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool
 from sqlalchemy.util import await_
+
+from ctrl_alt_play.panel.prepared import Change, Prepared
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.001, 0.05
 CHECKPOINT_BYTES = 4 * 1024 * 1024
@@ -156,27 +158,68 @@ class InlineDialect(SQLiteDialect_pysqlite):
 registry.register("sqlite.inline", __name__, "InlineDialect")
 
 
-class Questions:
-    """A connection that is kept for questions of one statement, each of which sees the moment at which it is asked."""
+class Direct:
+    """A connection that is kept for what each request does: questions of one statement, and changes that need no look at anything.
 
-    def __init__(self, file: str, patience_s: float) -> None:
+    Each is done whole where it stands, so that none begins while another is open.
+    """
+
+    def __init__(self, file: str, dialect: Dialect, patience_s: float) -> None:
         self._file = file
+        self._dialect = dialect
         self._patience_s = patience_s
-        self._connection: sqlite3.Connection | None = None
+        self._kept: sqlite3.Connection | None = None
+        self._prepared: dict[tuple[Insert | Update, frozenset[str]], Prepared] = {}
 
     async def row(self, question: str, parameters: Mapping[str, Any]) -> Sequence[Any] | None:
+        """As the moment is at which it is asked."""
         return await patiently(self._patience_s, self._row, question, parameters)
 
-    def _row(self, question: str, parameters: Mapping[str, Any]) -> Sequence[Any] | None:
-        if self._connection is None:
-            self._connection = sqlite3.connect(self._file, timeout=0, isolation_level=None)
-        rows = self._connection.execute(question, parameters).fetchall()
-        return rows[0] if rows else None
+    async def change(self, changes: Iterable[Change]) -> bool:
+        """Whether each found its row; else none of them is done."""
+        prepared = [(self._prepare(statement, values), values) for statement, values in changes]
+        steps = [(each.text, each.take(values)) for each, values in prepared]
+        return await patiently(self._patience_s, self._change, steps)
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._kept is None:
+            connection = sqlite3.connect(self._file, timeout=0, isolation_level=None)
+            set_up(connection)
+            self._kept = connection
+        return self._kept
+
+    def _row(self, question: str, parameters: Mapping[str, Any]) -> Sequence[Any] | None:
+        rows = self._connection().execute(question, parameters).fetchall()
+        return rows[0] if rows else None
+
+    def _change(self, steps: Sequence[tuple[str, Sequence[Any]]]) -> bool:
+        connection = self._connection()
+        connection.execute("BEGIN IMMEDIATE")
+        with connection:
+            is_done = all(connection.execute(text, values).rowcount == 1 for text, values in steps)
+            if not is_done:
+                connection.rollback()
+        return is_done
+
+    def _prepare(self, statement: Insert | Update, values: Mapping[str, Any]) -> Prepared:
+        key = statement, frozenset(values)
+        if (known := self._prepared.get(key)) is None:
+            known = self._prepared[key] = Prepared(statement, list(values), self._dialect)
+        return known
+
+
+def set_up(connection: Any, _record: Any = None) -> None:
+    """`connection` is the driver's own, which has no type of ours."""
+    settings = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "journal_size_limit=0")
+    cursor = connection.cursor()
+    for setting in (*settings, f"wal_autocheckpoint={MOST_AHEAD_PAGES}"):
+        cursor.execute(f"PRAGMA {setting}")
+    cursor.close()
 
 
 class Checkpoints:

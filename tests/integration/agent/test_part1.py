@@ -142,7 +142,7 @@ async def test_a_port_that_is_taken_is_told(agent: Agent) -> None:
     await run(agent, first)
     assert (await agent.command(unique("start"), "start_server", second))["success"]
     failed = await agent.expect(type="event", data={"serverId": second, "status": "start_failed"})
-    assert "port is already allocated" in failed["data"]["error"]
+    assert f"is taken on this node by server {first}" in failed["data"]["error"]
     assert (await agent.command(unique("status"), "get_status", second))["data"]["status"] == "created"
 
 

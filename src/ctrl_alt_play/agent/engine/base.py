@@ -1,4 +1,4 @@
-"""The seam: what the agent asks of whatever runs containers. Containers are named by their server's id alone.
+"""The seam: what the agent asks of whatever runs containers. A container is known by its server's id, which its label tells, whatever its name.
 
 Every method raises `Fault`: `DOCKER_UNAVAILABLE` when nothing answers, `CONTAINER_NOT_FOUND` when there is no such container, and what fits
 best otherwise. None of them waits for ever.
@@ -30,6 +30,8 @@ class Container:
     id: str
     server_id: str
     state: ContainerState
+    is_paused: bool = False
+    """It runs, and is frozen."""
     pid: int | None = None
     exit_code: int | None = None
     oom_killed: bool = False
@@ -134,11 +136,15 @@ class Engine(Protocol):
         """
         ...
 
+    async def image_id(self, image: str) -> str | None:
+        """What the image's name means on this node now; None when it is not here."""
+        ...
+
     async def create(self, plan: Plan) -> None:
         """Makes the container of a server, whose image is here; one with the plan's fingerprint stays as it is.
 
         Raises:
-            Fault: `SERVER_EXISTS` when its name is taken by another.
+            Fault: `SERVER_EXISTS` when the server has another container, or the name is taken.
         """
         ...
 
@@ -146,12 +152,16 @@ class Engine(Protocol):
         """Starts the container; a running one stays as it is.
 
         Raises:
-            Fault: `PORT_CONFLICT` and whatever else keeps it from starting.
+            Fault: `PORT_CONFLICT`, whose sentence tells who has the port, and whatever else keeps it from starting.
         """
         ...
 
+    async def unpause(self, server_id: str) -> None:
+        """Lets a paused game go on; does nothing when it is not paused."""
+        ...
+
     async def signal(self, server_id: str, signal: str) -> None:
-        """Sends a signal to the game; does nothing when it is not running."""
+        """Sends a signal to the game, which goes on if it was paused; does nothing when it is not running."""
         ...
 
     async def remove(self, server_id: str) -> None:
@@ -172,7 +182,9 @@ class Engine(Protocol):
         """
         ...
 
-    async def attach(self, server_id: str) -> Attachment: ...
+    async def attach(self, server_id: str) -> Attachment:
+        """Opens the console. That of a paused container cannot be opened; one that is open stays so."""
+        ...
 
     def logs(self, server_id: str, *, since_s: float | None = None, tail: int | None = None) -> AsyncIterator[Chunk]:
         """What the engine keeps of a container's output: from a moment on (seconds of the wall clock), or so many lines from the end.

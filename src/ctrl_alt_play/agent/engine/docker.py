@@ -33,6 +33,7 @@ from ctrl_alt_play.agent.engine.container import (
 )
 from ctrl_alt_play.agent.engine.documents import change_of, container_of, subnet_of
 from ctrl_alt_play.agent.engine.faults import fault_of, unavailable
+from ctrl_alt_play.agent.engine.ports import conflict, wanted_ports
 from ctrl_alt_play.agent.engine.pull import Pull
 from ctrl_alt_play.agent.engine.stats import disk_of, sample_of
 from ctrl_alt_play.agent.engine.streams import STREAMS, frames, lines
@@ -47,7 +48,7 @@ LOG_PAUSE_S = 10.0
 DISK_TIMEOUT_S = 300.0
 WRITE_TIMEOUT_S = 0.8
 LOOKS_AT_ONCE = 16
-_WATCHED = ["create", "start", "die", "destroy", "oom"]
+_WATCHED = ["create", "start", "pause", "unpause", "die", "destroy", "oom"]
 
 
 @asynccontextmanager
@@ -84,6 +85,8 @@ class DockerEngine:
     def __init__(self, host: str | None = None) -> None:
         self._host = host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
         self._client: Docker | None = None
+        self._ids: dict[str, str] = {}
+        """Of the servers' containers, as they were found last."""
         self._has_network = False
 
     def _connect(self) -> Docker:
@@ -101,8 +104,20 @@ class DockerEngine:
             self._client = self._connect()
         return self._client
 
-    def _container(self, server_id: str) -> DockerContainer:
-        return self._docker.containers.container(container_name(server_id))
+    async def _container(self, server_id: str) -> DockerContainer:
+        """A server's container, once found by its label, for people rename containers. What was found may be gone: an `inspect` looks anew."""
+        if server_id not in self._ids:
+            self._ids[server_id] = await self._find(server_id)
+        return self._docker.containers.container(self._ids[server_id])
+
+    async def _find(self, server_id: str) -> str:
+        """The id of its container; should there be several, the one of the usual name is it."""
+        filters = {"label": [f"{LABEL_MANAGED}=true", f"{LABEL_SERVER}={server_id}"]}
+        found = await self._docker.containers.list(all=True, filters=json.dumps(filters))
+        if not found:
+            raise Fault(ErrorCode.CONTAINER_NOT_FOUND, f"Docker has no container of server {server_id} on this node.")
+        usual = f"/{container_name(server_id)}"
+        return next((each for each in found if usual in (each["Names"] or ())), found[0]).id
 
     async def info(self) -> EngineInfo:
         async with _translated(INFO_TIMEOUT_S):
@@ -111,7 +126,7 @@ class DockerEngine:
         return EngineInfo(version["Version"], {n["Name"]: subnet for n in networks if (subnet := subnet_of(n))})
 
     async def ensure_image(self, image: str, on_progress: OnPull | None = None) -> None:
-        if await self._has_image(image):
+        if await self.image_id(image) is not None:
             return
         try:
             async with _translated(PULL_TIMEOUT_S):
@@ -121,7 +136,7 @@ class DockerEngine:
                 raise
             sentence = f"The image {image} is not on this node and could not be pulled: {fault.message}"
             raise Fault(ErrorCode.IMAGE_NOT_FOUND, sentence) from fault
-        if not await self._has_image(image):
+        if await self.image_id(image) is None:
             raise unavailable("the pull broke off")
 
     async def _pull(self, image: str, pull: Pull) -> None:
@@ -130,30 +145,40 @@ class DockerEngine:
             async for document in documents:
                 pull.take(document)
 
-    async def _has_image(self, image: str) -> bool:
+    async def image_id(self, image: str) -> str | None:
         with _none_for(ErrorCode.IMAGE_NOT_FOUND):
             async with _translated():
-                await self._docker.images.inspect(image)
-            return True
-        return False
+                found = await self._docker.images.inspect(image)
+            return str(found["Id"])
+        return None
 
     async def create(self, plan: Plan) -> None:
         await self._ensure_network()
         body = container_body(plan)
+        if await self._is_made(plan.server_id, body["Labels"]):
+            return
         try:
             async with _translated():
-                await self._docker.containers.create(body, name=container_name(plan.server_id))
+                made = await self._docker.containers.create(body, name=container_name(plan.server_id))
+            self._ids[plan.server_id] = made.id
         except Fault as fault:
             if fault.code is not ErrorCode.SERVER_EXISTS or not await self._is_made(plan.server_id, body["Labels"]):
                 raise
 
     async def _is_made(self, server_id: str, labels: dict[str, str]) -> bool:
-        """Whether the container was made by us from a plan that makes the very same: its labels hold a fingerprint of it."""
+        """Whether the container was made by us from a plan that makes the very same: its labels hold a fingerprint of it.
+
+        Raises:
+            Fault: `SERVER_EXISTS`, when there is another one of this server.
+        """
         wanted = {name: value for name, value in labels.items() if name != LABEL_SPECIFICATION}
         with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
             async with _translated(10):
-                found = await self._container(server_id).show()
-            return wanted.items() <= (found["Config"].get("Labels") or {}).items()
+                found = await (await self._container(server_id)).show()
+            if wanted.items() <= found["Config"]["Labels"].items():
+                return True
+            name = found["Name"].removeprefix("/")
+            raise Fault(ErrorCode.SERVER_EXISTS, f"Server {server_id} has another container already: {name}.")
         return False
 
     async def _ensure_network(self) -> None:
@@ -177,29 +202,46 @@ class DockerEngine:
         self._has_network = True
 
     async def start(self, server_id: str) -> None:
+        async with _translated():
+            container = await self._container(server_id)
         try:
             async with _translated():
-                await self._container(server_id).start()
+                await container.start()
         except Fault as fault:
+            if fault.code is ErrorCode.PORT_CONFLICT:
+                raise await self._port_conflict(container, fault.message) from fault
             if "network" not in fault.message or "not found" not in fault.message:
                 raise
-            await self._join_network_anew(server_id)
+            await self._join_network_anew(container)
             async with _translated():
-                await self._container(server_id).start()
+                await container.start()
 
-    async def _join_network_anew(self, server_id: str) -> None:
+    async def _port_conflict(self, container: DockerContainer, message: str) -> Fault:
+        async with _translated(10):
+            wanted = wanted_ports((await container.show())["HostConfig"])
+            return conflict(wanted, await self._docker.containers.list(), message)
+
+    async def _join_network_anew(self, container: DockerContainer) -> None:
         """A network without running containers is lost to `docker network prune`, and containers remember it by its id."""
         self._has_network = False
         await self._ensure_network()
         async with _translated():
             network = await self._docker.networks.get(NETWORK)
-            await network.disconnect({"Container": container_name(server_id), "Force": True})
-            await network.connect({"Container": container_name(server_id)})
+            await network.disconnect({"Container": container.id, "Force": True})
+            await network.connect({"Container": container.id})
+
+    async def unpause(self, server_id: str) -> None:
+        try:
+            async with _translated(10):
+                await (await self._container(server_id)).unpause()
+        except Fault as fault:
+            if "is not paused" not in fault.message:
+                raise
 
     async def signal(self, server_id: str, signal: str) -> None:
         try:
             async with _translated(10):
-                await self._container(server_id).kill(signal=signal)
+                await (await self._container(server_id)).kill(signal=signal)
         except Fault as fault:
             if "is not running" not in fault.message:
                 raise
@@ -207,13 +249,15 @@ class DockerEngine:
     async def remove(self, server_id: str) -> None:
         with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
             async with _translated():
-                await self._container(server_id).delete(force=True, v=True)
+                await (await self._container(server_id)).delete(force=True, v=True)
+        self._ids.pop(server_id, None)
 
     async def inspect(self, server_id: str) -> Container | None:
         with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
             async with _translated(10):
-                return container_of(await self._container(server_id).show(), NETWORK)
-        return None
+                return container_of(await (await self._container(server_id)).show(), NETWORK)
+        has_gone = self._ids.pop(server_id, None) is not None
+        return await self.inspect(server_id) if has_gone else None
 
     async def list(self) -> list[Container]:
         filters = {"label": [f"{LABEL_MANAGED}=true", LABEL_SERVER]}
@@ -248,8 +292,8 @@ class DockerEngine:
         raise unavailable("the event stream ended")
 
     async def attach(self, server_id: str) -> Attachment:
-        stream = self._container(server_id).attach(stdin=True, stdout=True, stderr=True)
         async with _translated(10):
+            stream = (await self._container(server_id)).attach(stdin=True, stdout=True, stderr=True)
             await stream.__aenter__()
         return DockerAttachment(stream)
 
@@ -260,9 +304,10 @@ class DockerEngine:
         if since_s is not None:
             params["since"] = f"{since_s:.6f}"
         left = LOG_BYTES
+        async with _translated(10):
+            path = f"containers/{(await self._container(server_id)).id}/logs"
         async with _translated(None):
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=LOG_PAUSE_S)
-            path = f"containers/{container_name(server_id)}/logs"
             query = self._docker._do_query(path, "GET", params=params, timeout=timeout)  # noqa: SLF001 - aiodocker mixes the streams
             async with await query as response:
                 async for chunk in frames(response.content):
@@ -272,9 +317,9 @@ class DockerEngine:
                         return
 
     async def sample(self, server_id: str) -> Sample | None:
-        path = f"containers/{container_name(server_id)}/stats"
         with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
             async with _translated(5):
+                path = f"containers/{(await self._container(server_id)).id}/stats"
                 params = {"stream": "false", "one-shot": "true"}
                 query = self._docker._do_query(path, "GET", params=params)  # noqa: SLF001 - aiodocker cannot ask for one shot
                 async with await query as response:

@@ -27,6 +27,7 @@ def container_of(fields: Any, network: str) -> Container:
         server_id=labels.get(LABEL_SERVER, ""),
         node_id=labels.get(LABEL_NODE, ""),
         state=kind,
+        is_paused=state["Status"] == "paused",
         pid=state.get("Pid") or None,
         exit_code=state.get("ExitCode") if has_exited else None,
         oom_killed=bool(state.get("OOMKilled")),

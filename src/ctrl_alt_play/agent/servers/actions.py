@@ -12,7 +12,7 @@ import structlog
 
 from ctrl_alt_play.agent.engine.base import Container
 from ctrl_alt_play.agent.records import Entry, OperationRecord
-from ctrl_alt_play.agent.servers.inbox import CANCELLED
+from ctrl_alt_play.agent.servers.inbox import CANCELLED, CANCELLED_AT
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.servers.telling import Result
 from ctrl_alt_play.agent.servers.turns import Overtaken, give_way, unless_overtaken
@@ -36,12 +36,14 @@ class Actions:
         self._overtaken = server.inbox.overtaken
 
     async def perform(self, operation: OperationRecord) -> Result:
-        """Does what was accepted; gives what its completion tells.
+        """Does what was accepted; gives what its completion tells. What was cancelled gives way at once, and is undone.
 
         Raises:
             Fault: it could not be done.
             Overtaken: something else came first.
         """
+        if CANCELLED_AT in operation.phase:
+            self._server.inbox.overtake(CANCELLED)
         match operation.action:
             case Action.CREATE_SERVER:
                 return await self._create()
@@ -99,6 +101,7 @@ class Actions:
 
     async def _create(self) -> Result:
         await self._game.make(self._overtaken, self._server.steps.tell)
+        give_way(self._overtaken)
         await self._server.look()
         return {}
 
@@ -117,11 +120,10 @@ class Actions:
     async def _start(self, operation: OperationRecord) -> Result:
         await self._server.look()
         try:
-            if "cancelled_at" in operation.phase:
-                self._server.inbox.overtake(CANCELLED)
-                give_way(self._overtaken)
+            give_way(self._overtaken)
             if not self._game.is_running:
                 await self._launch_once(operation)
+            await self._thaw()
             return {"ready": await self._until_ready()}
         except Overtaken:
             await self._undo_start(operation)
@@ -156,6 +158,11 @@ class Actions:
         if "launched_run" in operation.phase and self._server.state is ServerState.CRASHED:
             raise await self._ended_early("before it was ready")
         await self._launch()
+
+    async def _thaw(self) -> None:
+        if self._game.is_paused:
+            await self._game.thaw()
+            self._server.settle()
 
     async def _until_ready(self) -> bool | None:
         """Whether the game is ready, in its own time. What else was accepted for the server does not wait for it.
@@ -192,7 +199,6 @@ class Actions:
         """A start that was cancelled leaves nothing running, and stays cancelled. What a kill overtakes the kill ends."""
         if self._server.inbox.reason is CANCELLED and self._game.is_running:
             self._overtaken.clear()
-            await self._server.steps.note(cancelled_at=self._server.now())
             await self._stop(operation)
 
     async def _stop(self, operation: OperationRecord) -> Result:

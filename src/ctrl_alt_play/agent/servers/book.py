@@ -35,22 +35,24 @@ class Book:
 
     def change(self, before: Life, after: Life, *, forced: bool | None) -> None:
         """The life has changed."""
+        at = self._happened_at(before, after)
         if after.observed is not before.observed:
-            self.since = self._node.clock.utc() if before.observed is not ServerState.UNKNOWN else self._seen_since()
+            self.since = at if before.observed is not ServerState.UNKNOWN else self._seen_since(at)
         has_crashed = after.ended != before.ended and after.observed is ServerState.CRASHED
         is_unreported = has_crashed or self.memory.is_unreported
-        self._write(self._remembered(after, is_unreported=is_unreported), *self._news_of(before, after, forced=forced))
+        news = self._news_of(before, after, at, forced=forced)
+        self._write(self._remembered(after, is_unreported=is_unreported), *news)
 
     def repeat(self, life: Life) -> None:
         """What succeeded is always told, also where nothing was seen to change: a game may have died and been started again within one
         action."""
         if self._news is not life.observed:
-            self._write(self.memory, self._tell(life))
+            self._write(self.memory, self._tell(life, self._node.clock.utc()))
 
     def lose_sight(self, life: Life) -> None:
         """Nothing is known of the server."""
         if self._told is not life.observed:
-            self._write(self.memory, self._tell(life))
+            self._write(self.memory, self._tell(life, self._node.clock.utc()))
 
     def remember(self, life: Life) -> None:
         self._write(self._remembered(life))
@@ -90,25 +92,27 @@ class Book:
         written = (*(each for each in self.memory.written if each != path), path)[-MOST_WRITTEN:]
         self._write(self.memory.model_copy(update={"written": written}))
 
-    def _news_of(self, before: Life, after: Life, *, forced: bool | None) -> tuple[News, ...]:
+    def _news_of(self, before: Life, after: Life, at: datetime, *, forced: bool | None) -> tuple[News, ...]:
         is_news = after.observed is not before.observed and after.observed is not self._told
         if is_news and after.observed in _LASTING:
-            return (self._tell(after, forced=forced),)
-        told = [(life.observed, life.ready, life.desired, life.restart_at) for life in (before, after)]
+            return (self._tell(after, at, forced=forced),)
+        told = [(each.observed, each.ready, each.is_paused, each.desired, each.restart_at) for each in (before, after)]
         if told[0] == told[1]:
             return ()
-        return (self._status(before.observed, after, forced=forced, is_for_part1=False),)
+        return (self._status(before.observed, after, at, forced=forced, is_for_part1=False),)
 
-    def _tell(self, life: Life, *, forced: bool | None = None) -> News:
+    def _tell(self, life: Life, at: datetime, *, forced: bool | None = None) -> News:
         previous, self._told = self._told, life.observed
         self._news = life.observed
-        return self._status(previous, life, forced=forced, is_for_part1=True)
+        return self._status(previous, life, at, forced=forced, is_for_part1=True)
 
-    def _status(self, previous: ServerState | None, life: Life, *, forced: bool | None, is_for_part1: bool) -> News:
+    def _status(
+        self, previous: ServerState | None, life: Life, at: datetime, *, forced: bool | None, is_for_part1: bool
+    ) -> News:
         current = self._inbox.current
         command_id = current.id if current else None
         told = telling.change(self._game.id, previous, life, self._game.container, command_id, forced=forced)
-        return News(telling.STATUS, self._game.id, told, self._node.clock.utc(), is_for_part1)
+        return News(telling.STATUS, self._game.id, told, at, is_for_part1)
 
     def _remembered(self, life: Life, *, is_unreported: bool | None = None) -> Memory:
         memory = self.memory
@@ -124,11 +128,17 @@ class Book:
             }
         )
 
-    def _seen_since(self) -> datetime:
-        """Since when a server is what it was found to be, by Docker's word."""
+    def _happened_at(self, before: Life, after: Life) -> datetime:
+        """A change happens when it is seen, but for the end of a game: Docker says when that was."""
+        now = self._node.clock.utc()
+        is_end = after.ended is not None and (before.ended is None or before.ended.at != after.ended.at)
+        return telling.ended_at(after, self.memory, now) if is_end else now
+
+    def _seen_since(self, at: datetime) -> datetime:
+        """Since when a server is what it was found to be at a moment, by Docker's word."""
         container = self._game.container
         found = (container.started_at or container.finished_at) if container else None
-        return found or self._node.clock.utc()
+        return min(found or at, at)
 
     def _run(self, life: Life) -> Run | None:
         if not self._game.is_running:

@@ -29,6 +29,8 @@ PULSE_EVERY_S = 10.0
 LIST_EVERY = 6
 """Every so many pulses the engine's containers are compared with what was seen."""
 LEAVE_TIMEOUT_S = 0.5
+ORPHANS_EVERY_S = 5.0
+"""However often they change."""
 SERVERS_A_SNAPSHOT = 500
 MOST_ORPHANS_TOLD = 200
 log = structlog.get_logger(__name__)
@@ -43,7 +45,9 @@ class Fleet:
         """Containers that carry our label and that we do not know: reported, and adopted when asked; never removed."""
         self.is_engine_up = False
         self.on_orphans: Callable[[], None] = lambda: None
-        """Told when there are other orphans than before."""
+        """Told when there are other orphans than were told, or what they are has changed."""
+        self._told: tuple[Orphan, ...] = ()
+        self._stirred = asyncio.Event()
         self._known: set[str] | None = None
         self._node = node
         self._own_uid = own_uid
@@ -146,6 +150,7 @@ class Fleet:
         self.orphans.pop(operation.server_id, None)
         if self._known is not None:
             self._known.add(operation.server_id)
+        self._told = tuple(each for each in self._told if each.server_id != operation.server_id)
         self._add(record or wanted, ()).resume(accepted)
 
     def _adopted(self, server_id: str, adoption: AdoptPayload) -> ServerRecord:
@@ -160,13 +165,13 @@ class Fleet:
         desired = Desired.ON if orphan.is_running else Desired.OFF
         return ServerRecord(server_id, orphan.uid or self._own_uid or 0, specification, Memory(desired=desired))
 
-    def cancel(self, server_id: str, command_id: str) -> None:
-        """Has a command end without being done, or gives up what was done of it.
+    def cancel(self, server_id: str, command_id: str) -> asyncio.Future[None]:
+        """As `Server.cancel`, for a server by its id.
 
         Raises:
             Fault: no such server or command, or it cannot be undone any more.
         """
-        self.find(server_id).inbox.cancel(command_id)
+        return self.find(server_id).cancel(command_id)
 
     async def send_line(self, operation: OperationRecord, payload: LinePayload) -> datetime | None:
         """As `lines.send`, to a server by its id.
@@ -183,7 +188,7 @@ class Fleet:
     def snapshots(self) -> Iterable[StateSnapshot]:
         """The truth about all servers at this moment, in parts."""
         servers = [server.snapshot() for server in self.servers.values() if not server.is_gone]
-        orphans = tuple(islice(self._all_orphans(), MOST_ORPHANS_TOLD))
+        orphans = self._told = tuple(islice(self._all_orphans(), MOST_ORPHANS_TOLD))
         starts = range(0, max(1, len(servers)), SERVERS_A_SNAPSHOT)
         for part, start in enumerate(starts, 1):
             yield StateSnapshot(
@@ -198,8 +203,12 @@ class Fleet:
         for container in self.orphans.values():
             yield telling.orphan(container, is_adoptable=container.specification is not None)
         for server in self.servers.values():
-            if self._known is not None and server.id not in self._known and server.container is not None:
+            if not self._is_known(server.id) and server.container is not None:
                 yield telling.orphan(server.container, is_adoptable=True)
+
+    def _is_known(self, server_id: str) -> bool:
+        """Whether the panel knows it, as far as it has said what it knows."""
+        return self._known is None or server_id in self._known
 
     def _add(self, record: ServerRecord, unfinished: Iterable[OperationRecord]) -> Server:
         if self._tasks is None:
@@ -218,9 +227,11 @@ class Fleet:
         while True:
             following = asyncio.create_task(self._follow(), name="engine changes")
             feeling = asyncio.create_task(self._feel_pulse(), name="engine pulse")
+            minding = asyncio.create_task(self._mind_orphans(), name="orphans")
+            tasks = (following, feeling, minding)
             try:
-                await asyncio.wait({following, feeling}, return_when=asyncio.FIRST_COMPLETED)
-                for ended in (following, feeling):
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for ended in tasks:
                     if ended.done():
                         await ended
             except Fault as fault:
@@ -229,9 +240,9 @@ class Fleet:
             except Exception:
                 log.exception("engine_watch_broke")
             finally:
-                for task in (following, feeling):
+                for task in tasks:
                     task.cancel()
-                await asyncio.gather(following, feeling, return_exceptions=True)
+                await asyncio.gather(*tasks, return_exceptions=True)
             self._lose_engine()
             await asyncio.sleep(ENGINE_RETRY_S)
 
@@ -242,8 +253,20 @@ class Fleet:
                     await self._reconcile()
                     await self._resume()
                     self._ready.set()
-                elif server := self.servers.get(change.server_id):
+                    continue
+                if server := self.servers.get(change.server_id):
                     await self._look(server)
+                if server is None or not self._is_known(change.server_id):
+                    self._stirred.set()
+
+    async def _mind_orphans(self) -> None:
+        """What happens to orphans is told soon, but never in a storm. An engine that does not answer is the pulse's to notice."""
+        while True:
+            await self._stirred.wait()
+            self._stirred.clear()
+            with suppress(Fault):
+                self._know_orphans(*await self._list())
+            await asyncio.sleep(ORPHANS_EVERY_S)
 
     async def _feel_pulse(self) -> None:
         """An engine that hangs ends no stream, and one that is overloaded may lose a change: it is asked, and listed, from time to time.
@@ -262,14 +285,14 @@ class Fleet:
 
     async def _compare(self) -> None:
         """Looks again at what the engine's listing tells otherwise than it was seen last."""
-        found = {container.server_id: container for container in await self._node.engine.list()}
+        found, ours = await self._list()
         for server in list(self.servers.values()):
             seen, is_now = server.container, found.get(server.id)
             is_other = (seen and (seen.id, seen.state)) != (is_now and (is_now.id, is_now.state))
             is_deaf = server.game.is_running and not server.game.console.is_open
             if is_other or is_deaf or server.state is ServerState.UNKNOWN:
                 await self._look(server)
-        self._know_orphans(found)
+        self._know_orphans(found, ours)
 
     def _lose_engine(self) -> None:
         self.is_engine_up = False
@@ -283,7 +306,7 @@ class Fleet:
         Raises:
             Fault: the engine does not answer.
         """
-        found = {container.server_id: container for container in await self._node.engine.list()}
+        found, ours = await self._list()
         self.is_engine_up = True
         turns = asyncio.Semaphore(LOOKS_AT_ONCE)
 
@@ -298,20 +321,25 @@ class Fleet:
         for fault in await asyncio.gather(*(look(server) for server in list(self.servers.values()))):
             if fault is not None:
                 raise fault
-        self._know_orphans(found)
+        self._know_orphans(found, ours)
         log.info("engine_watched", servers=len(self.servers), unknown_containers=len(self.orphans))
 
-    def _know_orphans(self, found: dict[str, Container]) -> None:
+    async def _list(self) -> tuple[dict[str, Container], set[str]]:
+        """The engine's containers, and whose were ours before it was asked: one that is deleted meanwhile is no orphan."""
+        ours = set(self.servers)
+        return {container.server_id: container for container in await self._node.engine.list()}, ours
+
+    def _know_orphans(self, found: dict[str, Container], ours: set[str]) -> None:
         orphans = {
             id_: container
             for id_, container in found.items()
-            if id_ not in self.servers and container.node_id in {"", self._node.id}
+            if id_ not in ours | self.servers.keys() and container.node_id in {"", self._node.id}
         }
         for id_ in orphans.keys() - self.orphans.keys():
             log.warning("unknown_container", server_id=id_, container_id=orphans[id_].id, state=orphans[id_].state)
-        is_news = orphans.keys() != self.orphans.keys()
         self.orphans = orphans
-        if is_news:
+        if self._told != (told := tuple(islice(self._all_orphans(), MOST_ORPHANS_TOLD))):
+            self._told = told
             self.on_orphans()
 
     async def _look(self, server: Server) -> None:

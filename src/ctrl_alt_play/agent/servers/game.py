@@ -59,6 +59,10 @@ class Game:
         return self.container is not None and self.container.is_running
 
     @property
+    def is_paused(self) -> bool:
+        return self.container is not None and self.container.is_paused
+
+    @property
     def started_at_s(self) -> float:
         """What names a run of the game: when Docker says that it began, in seconds of the wall clock; 0 while nothing runs."""
         started_at = self.container.started_at if self.container else None
@@ -93,31 +97,45 @@ class Game:
         return True
 
     async def take_up_console(self) -> None:
-        """Reads on where a game runs whose console nobody reads."""
-        if self.is_running and not self.console.is_open:
+        """Reads on where a game runs whose console nobody reads. That of a paused one cannot be opened."""
+        if self.is_running and not self.is_paused and not self.console.is_open:
             await self.console.open()
 
     async def make(self, overtaken: asyncio.Event, on_progress: OnProgress) -> None:
-        """Makes the container as the specification wants it; one that is as it should be stays, another is made anew.
+        """Makes folder and container as the specification wants them; a container that is as it should be stays, another is made anew.
 
         Raises:
             Fault: why it cannot be made.
             Overtaken: something else came first.
         """
         engine, plan = self._node.engine, self._plan()
-        if self.container is not None and self.container.fingerprint == fingerprint(plan):
+        if self.container is not None and await self._is_current(self.container, plan):
+            await self._make_folder(plan)
             return
         on_progress("image", None)
         image = engine.ensure_image(plan.specification.image, on_progress)
         await unless_overtaken(image, overtaken)
         on_progress("container", None)
-        owner = plan.uid if self._node.owns_folders else None
-        await asyncio.to_thread(folders.make, self.folder, owner)
+        await self._make_folder(plan)
         if self.container is not None:
             log.info("container_outdated", server_id=self.id, revision=plan.specification.revision)
             await self.console.close()
             await engine.remove(self.id)
         await engine.create(plan)
+
+    async def _is_current(self, container: Container, plan: Plan) -> bool:
+        """Whether it is what a new one would be: of the same plan, and of the image that the plan's name for it means on this node now."""
+        if container.fingerprint != fingerprint(plan):
+            return False
+        image_id = await self._node.engine.image_id(plan.specification.image)
+        return image_id in {None, container.image_id}
+
+    async def _make_folder(self, plan: Plan) -> None:
+        owner = plan.uid if self._node.owns_folders else None
+        was_missing = await asyncio.to_thread(folders.make, self.folder, owner)
+        if was_missing and self.container is not None:
+            hint = "it was removed by hand, and the game begins without its files: put them back if they are kept elsewhere"
+            log.warning("folder_was_missing", server_id=self.id, folder=str(self.folder), hint=hint)
 
     async def remove_half_made(self) -> None:
         """A container of ours that was made although the engine did not say so would keep its server's name for ever."""
@@ -161,8 +179,17 @@ class Game:
             await self.console.open()
             await self._node.engine.start(self.id)
 
+    async def thaw(self) -> None:
+        """Lets a game go on that somebody has paused."""
+        log.info("game_unpaused", server_id=self.id)
+        await self._node.engine.unpause(self.id)
+        await self.look()
+        await self.take_up_console()
+
     async def ask_to_stop(self, payload: StopPayload) -> None:
-        """By the payload's signal, or else by the server's own rule."""
+        """By the payload's signal, or else by the server's own rule. A frozen game hears neither."""
+        if self.is_paused:
+            await self.thaw()
         rule = self.record.specification.stop
         if payload.signal is None and rule.command is not None:
             try:

@@ -16,7 +16,7 @@ from ctrl_alt_play.agent.servers.console import Lines
 from ctrl_alt_play.agent.servers.game import Game
 from ctrl_alt_play.agent.servers.life import Life
 from ctrl_alt_play.agent.servers.node import Node
-from ctrl_alt_play.agent.servers.telling import CRASHED
+from ctrl_alt_play.agent.servers.telling import CRASHED, ended_at
 from ctrl_alt_play.clock import at_seconds
 from ctrl_alt_play.protocol.errors import Fault
 
@@ -37,10 +37,12 @@ class History:
         self._on_good_run = on_good_run
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin_run(self) -> None:
-        """The game runs as it should; it is a good run once it has done so for a while."""
+    def begin_run(self, memory: Memory) -> None:
+        """The game runs as it should; it is a good run once it has done so for a while, and if it was none already."""
         self.end_run()
-        self._timer = asyncio.get_running_loop().call_later(GOOD_AFTER_S, self._went_well)
+        good = _good_run(memory)
+        if good is None or good.at != self._game.started_at_s:
+            self._timer = asyncio.get_running_loop().call_later(GOOD_AFTER_S, self._went_well)
 
     def end_run(self) -> None:
         if self._timer is not None:
@@ -64,18 +66,19 @@ class History:
             limit_free_bytes=limits.disk - used_bytes if limits.disk and used_bytes is not None else None,
             last_lines=[] if fault else await self._last_lines(self._began_at(memory)),
         )
-        ended_at = container.finished_at if container and container.finished_at else None
+        told_at = self._node.clock.utc()
+        crashed_at = told_at if fault else ended_at(life, memory, told_at)
         told = crashes.report(
             self._game.id,
             seen,
-            crashed_at=self._node.clock.utc() if fault or ended_at is None else ended_at,
+            crashed_at=crashed_at,
             started_at=None if fault else self._began_at(memory),
             crashes=max(1, len(life.crashed_at)),
             restart_at=None if life.restart_at is None else at_seconds(life.restart_at),
             good=_good_run(memory),
             now=self._run(memory.written, was_made=fault is None),
         )
-        return News(CRASHED, self._game.id, told, self._node.clock.utc())
+        return News(CRASHED, self._game.id, told, crashed_at)
 
     def _went_well(self) -> None:
         self._timer = None

@@ -12,6 +12,8 @@ from ctrl_alt_play.protocol.specification import Hold, Specification
 KILLED = Fault(ErrorCode.INVALID_STATE, "A kill has overtaken it.")
 DROPPED = Fault(ErrorCode.INVALID_STATE, "A kill or a deletion has overtaken it.")
 CANCELLED = Fault(ErrorCode.CANCELLED, "It was cancelled.")
+CANCELLED_AT, DROPPED_AT = "cancelled_at", "dropped_at"
+"""Notes on a command that was cancelled while it was under way, or before it was; both are for the agent that comes after this one."""
 _OVERTAKEN = {Action.START_SERVER, Action.STOP_SERVER, Action.RESTART_SERVER, Action.DELETE_SERVER}
 """What a kill overtakes: all that is about the game's life, and not what is about its specification."""
 _CANCELLABLE = {Action.CREATE_SERVER, Action.START_SERVER}
@@ -69,8 +71,14 @@ class Inbox:
         self.overtaken.clear()
         return self.current
 
-    def cancel(self, command_id: str) -> None:
-        """Drops what waits, or has it give way.
+    def resume(self, operation: OperationRecord) -> None:
+        """Takes back what was accepted before the agent died."""
+        self.put(operation)
+        if DROPPED_AT in operation.phase:
+            self._drop(operation, CANCELLED)
+
+    def cancel(self, command_id: str) -> tuple[OperationRecord, str]:
+        """Drops what waits, or has it give way; gives it, and the name of what happened to it.
 
         Raises:
             Fault: `INVALID_STATE`, it has ended or cannot be undone any more.
@@ -79,13 +87,14 @@ class Inbox:
             if operation.id == command_id:
                 self._drop(operation, CANCELLED)
                 self.arrived.set()
-                return
+                return operation, DROPPED_AT
         current = self.current
         if current is None or current.id != command_id:
             raise Fault(ErrorCode.INVALID_STATE, "It has ended already, or was never accepted.")
         if current.action not in _CANCELLABLE:
             raise Fault(ErrorCode.INVALID_STATE, "It is under way and cannot be undone any more.")
         self.overtake(CANCELLED)
+        return current, CANCELLED_AT
 
     def overtake(self, reason: Fault) -> None:
         """Has what is under way give way."""

@@ -57,6 +57,7 @@ class Sight:
     exit_code: int | None = None
     exited_at: float = 0.0
     is_excused: bool = False
+    is_paused: bool = False
 
 
 class Duty(StrEnum):
@@ -79,6 +80,8 @@ class Life:
     """What is done is done by the node itself; nobody asked for it."""
     is_ending: bool = False
     """The game was told to end, so that its exit is no crash."""
+    is_paused: bool = False
+    """The game is up, and frozen by somebody on the node."""
     is_awaited: bool = False
     """The game runs, and whether it is ready is not decided yet."""
     ready: bool | None = None
@@ -92,6 +95,13 @@ class Life:
     def is_wanted(self) -> bool:
         return self.desired is Desired.ON and self.hold is Hold.NONE
 
+    @property
+    def is_ready(self) -> bool | None:
+        """Of a running one, whether players may come as far as is known; nobody comes to a frozen game."""
+        if self.observed is not ServerState.RUNNING:
+            return None
+        return False if self.is_paused else self.ready
+
     def accept(self, action: Action) -> "Life":
         """A person has asked for an action; it may have to wait for others."""
         desired = DESIRES.get(action)
@@ -100,9 +110,12 @@ class Life:
         crashed_at = () if desired is Desired.ON else self.crashed_at
         return replace(self, desired=desired, crashed_at=crashed_at, restart_at=None)
 
-    def want(self, desired: Desired, now: float) -> "Life":
-        """What was wanted is wanted no more."""
-        return _planned(replace(self, desired=desired), now)
+    def want(self, desired: Desired, now: float, before: "Life | None" = None) -> "Life":
+        """What was wanted is wanted no more. A start that was planned `before` is planned again, if the game has not run since."""
+        life = replace(self, desired=desired)
+        if before is not None and life.is_wanted and life.doing is None and life.ended == before.ended:
+            life = replace(life, crashed_at=before.crashed_at, restart_at=before.restart_at)
+        return _planned(life, now)
 
     def begin(self, action: Action, *, is_own: bool = False) -> "Life":
         """An action is under way, and takes the place of what was planned."""
@@ -130,7 +143,7 @@ class Life:
             case Process.CREATED:
                 return _planned(_down(self, ServerState.CREATED), now)
             case Process.RUNNING:
-                return _up(self)
+                return replace(_up(self), is_paused=sight.is_paused)
             case Process.EXITED:
                 return _exited(self, sight, policy, now)
 
@@ -215,6 +228,8 @@ def _check_state(action: Action, life: Life, waiting: list[Action]) -> None:
     is_being_started = life.is_own and life.doing is Action.START_SERVER
     is_about_to_run = (life.is_wanted and life.restart_at is not None and not waiting) or is_being_started
     match action:
+        case Action.START_SERVER if life.is_paused and not waiting:
+            return
         case Action.START_SERVER if will_be in {ServerState.RUNNING, ServerState.STARTING}:
             raise Fault(
                 ErrorCode.INVALID_STATE,
@@ -247,7 +262,7 @@ def _up(life: Life) -> Life:
 
 
 def _down(life: Life, observed: ServerState) -> Life:
-    return replace(life, observed=observed, is_awaited=False, ready=None)
+    return replace(life, observed=observed, is_awaited=False, ready=None, is_paused=False)
 
 
 def _exited(life: Life, sight: Sight, policy: CrashPolicy, now: float) -> Life:
@@ -257,7 +272,8 @@ def _exited(life: Life, sight: Sight, policy: CrashPolicy, now: float) -> Life:
     is_asked = life.is_ending or life.desired is Desired.OFF
     is_crash = not is_asked and not sight.is_excused and sight.exit_code != 0
     observed = ServerState.CRASHED if is_crash else ServerState.STOPPED
-    after = replace(_down(life, observed), ended=Ended(at=sight.exited_at, observed=observed))
+    ended = Ended(at=sight.exited_at, observed=observed, is_unasked=not is_asked and not sight.is_excused)
+    after = replace(_down(life, observed), ended=ended)
     is_anothers = life.doing is not None and not life.is_own
     if is_asked or is_anothers or not after.is_wanted:
         return after

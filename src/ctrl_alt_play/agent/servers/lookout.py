@@ -37,7 +37,7 @@ class Lookout:
         if container is None:
             return Sight(Process.NONE)
         ended_at = container.finished_at.timestamp() if container.finished_at else 0.0
-        return Sight(_PROCESSES[container.state], container.exit_code, ended_at, is_excused)
+        return Sight(_PROCESSES[container.state], container.exit_code, ended_at, is_excused, container.is_paused)
 
     def _is_excused(self, container: Container, memory: Memory) -> bool:
         """Whether a game's end may be Docker's or the machine's own, so that it counts as no crash."""

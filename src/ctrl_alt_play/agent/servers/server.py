@@ -12,7 +12,7 @@ from datetime import datetime
 import structlog
 
 from ctrl_alt_play.agent.engine.base import Container
-from ctrl_alt_play.agent.records import DESIRES, OperationRecord, ServerRecord
+from ctrl_alt_play.agent.records import Entry, OperationRecord, ServerRecord
 from ctrl_alt_play.agent.servers import telling
 from ctrl_alt_play.agent.servers.actions import Actions
 from ctrl_alt_play.agent.servers.book import Book
@@ -25,11 +25,11 @@ from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.servers.steps import Steps
 from ctrl_alt_play.agent.servers.turns import Overtaken, Turns, unless_overtaken
 from ctrl_alt_play.agent.servers.watch import Watch
+from ctrl_alt_play.agent.servers.wish import Wish
 from ctrl_alt_play.logs import carrying
 from ctrl_alt_play.protocol.contents import Action, ServerState
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.part2 import ServerSnapshot, UnderWay
-from ctrl_alt_play.protocol.specification import Desired
 
 RETRY_S = 1.0
 CARRY_S = 90.0
@@ -64,7 +64,7 @@ class Server:
         self.steps = Steps(self.id, self.inbox, node)
         self._is_lost = False
         self._lookout = Lookout(node)
-        self._wanted = self.life.desired
+        self._wish = Wish(self.life, self.inbox)
         self._due_at = self._due(self.life)
 
     @property
@@ -103,8 +103,7 @@ class Server:
 
     def enqueue(self, operation: OperationRecord) -> None:
         """Takes an accepted action into the inbox; what is wanted of the server changes with it."""
-        if not self.inbox.actions:
-            self._wanted = self.life.desired
+        self._wish.keep(self.life)
         self.apply(self.life.accept(operation.action))
         self.inbox.put(operation)
         if self.life.is_own and self.life.doing is Action.START_SERVER and self.inbox.has_other_plans:
@@ -112,7 +111,17 @@ class Server:
 
     def resume(self, operation: OperationRecord) -> None:
         """Takes back what was accepted before the agent ended."""
-        self.inbox.put(operation)
+        self.inbox.resume(operation)
+
+    def cancel(self, command_id: str) -> asyncio.Future[None]:
+        """Has a command end without being done, or gives up what was done of it. The future ends when that would outlive the agent.
+
+        Raises:
+            Fault: it has ended, or cannot be undone any more.
+        """
+        operation, note = self.inbox.cancel(command_id)
+        operation.phase[note] = self.now()
+        return self._node.journal.put(Entry(phase=(operation.position, dict(operation.phase))))
 
     async def run(self) -> None:
         """Performs what is accepted, one after the other, and what the node owes the server by itself, until it is deleted."""
@@ -192,6 +201,8 @@ class Server:
             return
         if after.observed in DOWN:
             self._unwatch()
+        if self.watch is not None:
+            self.watch.is_frozen = after.is_paused
         if after.restart_at is not None and after.restart_at != before.restart_at:
             self._due_at = self._due(after)
         self.book.change(before, after, forced=forced)
@@ -214,6 +225,7 @@ class Server:
         run = self.book.memory.run
         if is_found and run is not None and run.started_at == watch.started_at and not run.is_awaited:
             watch.go_on(is_ready=run.ready is True)
+            self._decided(run.ready)
         elif watch.has_rule:
             self.apply(self.life.await_ready())
             self.book.remember(self.life)
@@ -320,36 +332,19 @@ class Server:
         self.steps.phase = None
         if not self.is_gone:
             self.settle()
-            self.apply(self.life.end(desired=self._desired_after(operation, fault), now=self.now()))
+            self.apply(self.life.end(desired=self._wish.after(self.life, operation, fault), now=self.now()))
             self.settle()
             if fault is None and operation.action in LEADS_TO:
                 self.book.repeat(self.life)
         await self._end(operation, fault, result, began_at)
         self.inbox.current = None
 
-    def _desired_after(self, operation: OperationRecord, fault: Fault | None) -> Desired:
-        """What is wanted now: what the last of those that wait asks for, or else what this one has made of it. A start that a person asked for
-        and that failed, or was cancelled under way, is not repeated. What was not even tried, for want of an engine or because it was cancelled
-        while it waited, has changed nothing.
-        """
-        desired = DESIRES.get(operation.action)
-        is_cancelled = fault is not None and fault.code is ErrorCode.CANCELLED and operation is not self.inbox.current
-        is_undone = is_cancelled or (fault is not None and fault.code is ErrorCode.DOCKER_UNAVAILABLE)
-        if desired is not None and not is_undone:
-            self._wanted = desired if fault is None else Desired.OFF
-        elif desired is None:
-            self._wanted = self.life.desired if self.inbox.is_empty else self._wanted
-        wanted = [DESIRES[each] for each in self.inbox.waiting_actions() if each in DESIRES]
-        return wanted[-1] if wanted else self._wanted
-
     async def _tell_dropped(self) -> None:
         """Ends what was overtaken: it was accepted, so it is told."""
         for operation, fault in self.inbox.take_dropped():
             if fault is not None:
                 self._tell_failure(operation, fault)
-            desired = self._desired_after(operation, fault)
-            if fault is not None and fault.code is ErrorCode.CANCELLED:
-                self.apply(self.life.want(desired, self.now()))
+            self.apply(self._wish.without(self.life, operation, fault, self.now()))
             await self._end(operation, fault, {}, None)
 
     async def _end(
@@ -375,7 +370,7 @@ class Server:
     def _decided(self, ready: bool | None) -> None:  # noqa: FBT001 - a callback's one argument
         self.apply(self.life.decide(ready=ready))
         if ready is not False:
-            self._history.begin_run()
+            self._history.begin_run(self.book.memory)
 
     def _unwatch(self) -> None:
         """The run is over, or goes on unwatched."""

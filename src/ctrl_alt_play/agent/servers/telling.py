@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from ctrl_alt_play.agent.engine.base import Container
-from ctrl_alt_play.agent.records import Ending, Entry, News, OperationRecord
+from ctrl_alt_play.agent.records import Ending, Entry, Memory, News, OperationRecord
 from ctrl_alt_play.agent.servers.life import FAILED, Life
 from ctrl_alt_play.clock import at_seconds
 from ctrl_alt_play.protocol.contents import Action, Outcome, ServerState, StatusChanged
@@ -13,6 +13,7 @@ from ctrl_alt_play.protocol.live import PlayersChanged
 from ctrl_alt_play.protocol.messages import ErrorBody
 from ctrl_alt_play.protocol.part2 import CommandCompleted, Orphan, ServerSnapshot, UnderWay
 
+PAUSED = "The game is paused on its node, as by `docker pause`: start the server, and it goes on."
 STATUS, COMPLETED, CRASHED = "server_status_changed", "command_completed", "server_crashed"
 PLAYERS = "players_changed"
 Result = dict[str, Any]
@@ -36,12 +37,21 @@ def change(
         exit_code=container.exit_code if container else None,
         oom_killed=container.oom_killed or None if container else None,
         forced=forced,
-        ready=life.ready if life.observed is ServerState.RUNNING else None,
+        error=_reason(life, container),
+        ready=life.is_ready,
         desired=life.desired,
         command_id=command_id,
         restart_at=None if life.restart_at is None else at_seconds(life.restart_at),
         crashes=len(life.crashed_at),
     )
+
+
+def ended_at(life: Life, memory: Memory, now: datetime) -> datetime:
+    """When the game ended by Docker's word, which may be long ago; but not before its run began, and not in the future."""
+    if life.ended is None or not life.ended.at:
+        return now
+    began_s = memory.run.started_at if memory.run else 0.0
+    return min(now, at_seconds(max(life.ended.at, began_s)))
 
 
 def failure(operation: OperationRecord, fault: Fault, at: datetime) -> tuple[News, ...]:
@@ -108,7 +118,7 @@ def snapshot(
         desired=life.desired,
         observed=life.observed,
         since=since,
-        ready=life.ready if life.observed is ServerState.RUNNING else None,
+        ready=life.is_ready,
         hold=life.hold,
         container_id=container.id if container else None,
         pid=container.pid if container else None,
@@ -128,3 +138,12 @@ def orphan(container: Container, *, is_adoptable: bool) -> Orphan:
         image=container.image,
         is_adoptable=is_adoptable,
     )
+
+
+def _reason(life: Life, container: Container | None) -> str | None:
+    """What the state alone does not say."""
+    if life.is_paused:
+        return PAUSED
+    if life.observed is ServerState.STOPPED and life.ended is not None and life.ended.is_unasked and container:
+        return f"The game ended by itself with exit code {container.exit_code}."
+    return None

@@ -36,6 +36,8 @@ class Watch:
         self.started_at = _start_of(container)
         self.decided = asyncio.Event()
         self.is_ready: bool | None = None
+        self.is_frozen = False
+        """Somebody has paused the game: that it does not answer is no news."""
         self._rule = specification.readiness
         self._signs = Signs(self._rule)
         self._address = container.address or "127.0.0.1"
@@ -115,7 +117,7 @@ class Watch:
         answered_at = self._clock.monotonic()
         while True:
             await asyncio.sleep(min(STILL_EVERY_S, self._rule.lost / 2))
-            if await answers(probe, self._address, self._port, PROBE_TIMEOUT_S):
+            if self.is_frozen or await answers(probe, self._address, self._port, PROBE_TIMEOUT_S):
                 answered_at = self._clock.monotonic()
             elif self._clock.monotonic() - answered_at >= self._rule.lost:
                 log.warning("readiness_lost", server_id=self._server_id, silent_s=self._rule.lost)

@@ -12,8 +12,10 @@ from ctrl_alt_play.panel.errors import PROBLEM_TYPE, PanelError, TooManyAttempts
 from ctrl_alt_play.panel.gateway.connection import Gone
 from ctrl_alt_play.panel.gateway.door import Door
 from ctrl_alt_play.panel.gateway.local import LocalGateway
+from ctrl_alt_play.panel.gateway.rivals import Caller
 
 RETRY_AFTER_S = 5
+LONGEST_INSTANCE = 256
 
 router = APIRouter()
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -62,7 +64,8 @@ async def agents(websocket: WebSocket) -> None:
         return
     with suppress(WebSocketDisconnect):
         await websocket.accept()
-        await gateway.serve(admission, _Socket(websocket))
+        caller = Caller(address, websocket.headers.get("x-agent-instance", "")[:LONGEST_INSTANCE])
+        await gateway.serve(admission, _Socket(websocket), caller)
 
 
 async def _refuse(websocket: WebSocket, error: PanelError) -> None:

@@ -137,6 +137,10 @@ class Gateway(Protocol):
         """When the node last said anything; None while it is not connected."""
         ...
 
+    def warning(self, node_id: str) -> str | None:
+        """What is wrong with a node's connection, as a sentence for people; None where nothing is."""
+        ...
+
     @property
     def connected_nodes(self) -> int: ...
 

@@ -9,6 +9,7 @@ import structlog
 
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.gateway.base import Admission, Arrival, Fact, OutOfStep, Sink, Unanswered, Undelivered
+from ctrl_alt_play.panel.gateway.rivals import Caller
 from ctrl_alt_play.protocol.contents import Action, SystemInfo
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import INCOMPATIBLE, OLDEST_VERSION, Response
@@ -72,7 +73,7 @@ class _Outgoing:
 @dataclass(frozen=True, slots=True)
 class _Question:
     outgoing: _Outgoing
-    answer: asyncio.Future[Response | Model]
+    answer: asyncio.Future[Response]
 
 
 class Connection:
@@ -80,8 +81,9 @@ class Connection:
     through.
     """
 
-    def __init__(self, admission: Admission, socket: Socket, sink: Sink, clock: Clock) -> None:
+    def __init__(self, admission: Admission, socket: Socket, caller: Caller, sink: Sink, clock: Clock) -> None:
         self.admission = admission
+        self.caller = caller
         self.node_id = admission.node_id
         self.session = PanelSession(self.node_id, clock)
         self.unknown_actions: set[Action] = set()
@@ -117,14 +119,22 @@ class Connection:
 
     def close(self, code: int, reason: str) -> None:
         """Asks for the connection to be closed; the first reason counts."""
-        if not self._closing.done():
+        if not self.is_closing:
             self._closing.set_result((code, reason))
 
-    def look(self) -> float | None:
-        """Gives up what has no time left: questions, and a node that is silent. Seconds until the next question's time is up."""
+    @property
+    def is_closing(self) -> bool:
+        return self._closing.done()
+
+    def look(self, stood_still_s: float = 0.0) -> float | None:
+        """Gives up what has no time left: questions, and a node that is silent. Seconds until the next question's time is up.
+
+        What a node said while the panel `stood_still_s`, or has no room for more, is not read yet: it is not called silent for that.
+        """
+        self.session.excuse(self.session.silent_s if self._inbox.full() else stood_still_s)
         for question in self.session.overdue():
             self._fail(question, Fault(ErrorCode.TIMEOUT, f"Node {self.node_id} did not answer in time."))
-        if self.session.is_silent and not self._closing.done():
+        if self.session.is_silent and not self.is_closing:
             log.warning("agent_silent", node_id=self.node_id, silent_s=round(self.session.silent_s))
             self.close(GOING_AWAY, "nothing heard for too long")
         return self.session.next_deadline_s()
@@ -132,12 +142,17 @@ class Connection:
     async def command(
         self, command_id: str, action: Action, server_id: str, payload: Model | None, timeout_s: float
     ) -> Response:
-        answer = await self._question(
-            command_id, self.session.command(command_id, action, server_id, payload, timeout_s)
-        )
-        if not isinstance(answer, Response):
-            raise Fault(ErrorCode.INVALID_MESSAGE, f"Node {self.node_id} answered a command with a legacy message.")
-        return answer
+        if command_id in self._waiting:
+            raise Fault(ErrorCode.INVALID_STATE, f"Node {self.node_id} is being asked {command_id} already.")
+        frame = self.session.command(command_id, action, server_id, payload, timeout_s)
+        asked = _Question(_Outgoing(frame), asyncio.get_running_loop().create_future())
+        self._waiting[command_id] = asked
+        try:
+            self._send(asked.outgoing)
+            return await asked.answer
+        finally:
+            self._waiting.pop(command_id, None)
+            self.session.forget(command_id)
 
     async def tell(self, kind: str, content: Model) -> None:
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -147,18 +162,6 @@ class Connection:
                 await written
         except TimeoutError as error:
             raise Fault(ErrorCode.TIMEOUT, f"Node {self.node_id} is connected but takes nothing in.") from error
-
-    async def _question(self, question: str, frame: str) -> Response | Model:
-        if question in self._waiting:
-            raise Fault(ErrorCode.INVALID_STATE, f"Node {self.node_id} is being asked {question} already.")
-        asked = _Question(_Outgoing(frame), asyncio.get_running_loop().create_future())
-        self._waiting[question] = asked
-        try:
-            self._send(asked.outgoing)
-            return await asked.answer
-        finally:
-            self._waiting.pop(question, None)
-            self.session.forget(question)
 
     def _send(self, outgoing: _Outgoing) -> None:
         try:
@@ -179,13 +182,18 @@ class Connection:
         except Fault as fault:
             await self._part(fault)
             return
-        reception = await self._sink.connected(Arrival(self.admission, version, system))
+        try:
+            reception = await self._sink.connected(Arrival(self.admission, version, system))
+        except Exception:
+            log.exception("arrival_not_kept", node_id=self.node_id)
+            self.close(TRY_AGAIN, "the panel cannot keep that the node is there")
+            return
         if not reception.is_allowed:
             self.close(NOT_ALLOWED, "this node may not connect any more")
             return
         if reception.welcome is not None:
             await self._outbox.put(_Outgoing(self.session.legacy("welcome", reception.welcome)))
-        self.is_ready = not self._closing.done()
+        self.is_ready = not self.is_closing
         self._admitted.set()
         log.info("agent_connected", node_id=self.node_id, version=version)
         if version == OLDEST_VERSION:

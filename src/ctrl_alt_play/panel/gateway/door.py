@@ -48,7 +48,7 @@ class Door:
             raise Unauthenticated("Send the node's secret as `Authorization: Bearer …`.", "AUTH_FAILED")
         secret_hash = hash_secret(secret)
         async with self._database.reading() as session:
-            node = await session.get(Node, node_id) if node_id else None
+            node = await session.get(Node, node_id) if node_id and "\x00" not in node_id else None
             holder = await session.scalar(select(Node.id).where(Node.secret_hash == secret_hash))
         is_shared = self._shared_secret is not None and is_same(secret, self._shared_secret)
         if holder is None and not is_shared:

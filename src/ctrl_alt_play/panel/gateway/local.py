@@ -1,6 +1,7 @@
 """The gateway of a panel that is one process: it holds every node's connection itself."""
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
@@ -8,13 +9,15 @@ import structlog
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.gateway.base import COMMAND_TIMEOUT_S, Admission, Sink, Undelivered, fault_of
 from ctrl_alt_play.panel.gateway.connection import (
+    CLOSE_DEADLINE_S,
     GOING_AWAY,
     KEEP_PAUSE_S,
-    KEEP_TRIES,
     NOT_ALLOWED,
     Connection,
+    Gone,
     Socket,
 )
+from ctrl_alt_play.panel.gateway.rivals import Caller, Rivals
 from ctrl_alt_play.panel.gateway.watch import Watch
 from ctrl_alt_play.protocol.contents import Action
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
@@ -22,6 +25,7 @@ from ctrl_alt_play.protocol.messages import OLDEST_VERSION, REPLACED, Response
 from ctrl_alt_play.protocol.specification import Model
 
 CLOSE_ALL_DEADLINE_S = 1.0
+LONGEST_KEEP_PAUSE_S = 5.0
 _OF_PART_2 = (Action.UPDATE_SERVER, Action.ADOPT_SERVER, Action.CANCEL)
 """`send_command` is not among them: whether an agent of part 1 knows it is found out by asking."""
 
@@ -31,7 +35,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class LocalGateway:
     def __init__(self, clock: Clock, tick_s: float = 1.0) -> None:
         self._clock = clock
-        self._watch = Watch(tick_s)
+        self._watch = Watch(clock, tick_s)
+        self._rivals = Rivals(clock)
         self._sink: Sink | None = None
         self._connections: dict[str, Connection] = {}
         self.is_closing = False
@@ -40,11 +45,18 @@ class LocalGateway:
         """Must be called once, before any agent is served."""
         self._sink = sink
 
-    async def serve(self, admission: Admission, socket: Socket) -> None:
-        """Serves an agent until its connection ends. It replaces an older connection of the same node, once all that said is taken in."""
+    async def serve(self, admission: Admission, socket: Socket, caller: Caller) -> None:
+        """Serves an agent until its connection ends. It replaces an older connection of the same node, once all that said is taken in;
+        but not again and again that of another agent.
+        """
         node_id = admission.node_id
-        connection = Connection(admission, socket, self._require_sink(), self._clock)
+        connection = Connection(admission, socket, caller, self._require_sink(), self._clock)
         older = self._connections.get(node_id)
+        if older is not None and not older.is_closing and not self._rivals.may_replace(node_id, older.caller, caller):
+            with suppress(TimeoutError, Gone):
+                async with asyncio.timeout(CLOSE_DEADLINE_S):
+                    await socket.close(REPLACED, f"another agent uses this node's id, from {older.caller.address}")
+            return
         self._connections[node_id] = connection
         try:
             if older is not None:
@@ -67,14 +79,19 @@ class LocalGateway:
             connection.finished.set()
 
     async def _tell_away(self, node_id: str) -> None:
-        for attempt in range(1, KEEP_TRIES + 1):
+        """Tries until it is kept, or else the node would be shown as present for ever. A panel that starts takes all for away."""
+        pause_s = KEEP_PAUSE_S
+        while True:
             try:
                 await self._require_sink().disconnected(node_id)
             except Exception:
-                log.exception("absence_not_kept", node_id=node_id, attempt=attempt)
-                await asyncio.sleep(KEEP_PAUSE_S * attempt)
+                log.exception("absence_not_kept", node_id=node_id)
             else:
                 return
+            if self.is_closing:
+                return
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_KEEP_PAUSE_S)
 
     def _require_sink(self) -> Sink:
         if self._sink is None:
@@ -131,6 +148,9 @@ class LocalGateway:
     def last_heard_at(self, node_id: str) -> datetime | None:
         connection = self._connections.get(node_id)
         return None if connection is None else self._clock.utc() - timedelta(seconds=connection.session.silent_s)
+
+    def warning(self, node_id: str) -> str | None:
+        return self._rivals.warning(node_id)
 
     @property
     def connected_nodes(self) -> int:

@@ -6,16 +6,20 @@ from contextlib import contextmanager
 
 import structlog
 
+from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.logs import nothing_carried
 from ctrl_alt_play.panel.gateway.connection import Connection
 
 SHORTEST_PAUSE_S = 0.01
+LATE_S = 1.0
+"""A round that comes later by so much finds a panel that itself stood still."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class Watch:
-    def __init__(self, tick_s: float) -> None:
+    def __init__(self, clock: Clock, tick_s: float) -> None:
+        self._clock = clock
         self._tick_s = tick_s
         self._connections: set[Connection] = set()
         self._task: asyncio.Task[None] | None = None
@@ -35,13 +39,17 @@ class Watch:
                 self._task = None
 
     async def _go_on(self) -> None:
+        due_at = self._clock.monotonic()
         while True:
-            pauses = [self._look(connection) for connection in list(self._connections)]
-            await asyncio.sleep(max(SHORTEST_PAUSE_S, min([self._tick_s, *pauses])))
+            late_s = self._clock.monotonic() - due_at
+            pauses = [self._look(connection, late_s) for connection in list(self._connections)]
+            pause_s = max(SHORTEST_PAUSE_S, min([self._tick_s, *pauses]))
+            due_at = self._clock.monotonic() + pause_s
+            await asyncio.sleep(pause_s)
 
-    def _look(self, connection: Connection) -> float:
+    def _look(self, connection: Connection, late_s: float) -> float:
         try:
-            next_s = connection.look()
+            next_s = connection.look(late_s if late_s > LATE_S else 0.0)
         except Exception:  # one node's trouble is not that of the others
             log.exception("watch_failed", node_id=connection.node_id)
             return self._tick_s

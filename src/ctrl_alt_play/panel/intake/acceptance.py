@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Any, cast
 
 from pydantic import ValidationError
-from sqlalchemy import CursorResult, Table, Update, bindparam, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Table, bindparam, update
 
 from ctrl_alt_play.panel.intake.observation import of_report
 from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState, Server
 from ctrl_alt_play.panel.operations.service import kept_text
+from ctrl_alt_play.panel.prepared import Change
 from ctrl_alt_play.panel.servers.figures import as_stored
 from ctrl_alt_play.protocol.contents import StatusReport
 from ctrl_alt_play.protocol.messages import Response
@@ -31,21 +31,17 @@ _OF_OPERATION = update(_OPERATIONS).where(
 )
 
 
-async def keep(
-    connection: AsyncConnection, operation: Operation, response: Response, now: datetime
-) -> dict[str, Any] | None:
-    """What the operation is now; None where it is not as it was placed any more, and is to be looked at."""
+def changes(operation: Operation, response: Response, now: datetime) -> tuple[list[Change], dict[str, Any]]:
+    """What is to be written where the operation is as it was placed, and what it is by that."""
     kind = OperationKind(operation.kind)
-    of_server = _of_server(kind, operation.server_id, response, now)
-    if of_server and not await _write(connection, _OF_SERVER, operation.server_id, of_server):
-        return None
     known: dict[str, Any] = {"started_at": now, "message": kept_text(response.message)}
     if kind is OperationKind.STATUS:
         known |= {"state": OperationState.SUCCEEDED, "finished_at": now, "result": response.data}
     else:
         known |= {"state": OperationState.RUNNING}
-    is_kept = await _write(connection, _OF_OPERATION, operation.id, known)
-    return known if is_kept else None
+    of_server = _of_server(kind, operation.server_id, response, now)
+    written: list[Change] = [(_OF_SERVER, {"its_id": operation.server_id, **of_server})] if of_server else []
+    return [*written, (_OF_OPERATION, {"its_id": operation.id, **known})], known
 
 
 def _of_server(kind: OperationKind, server_id: str, response: Response, now: datetime) -> dict[str, Any]:
@@ -59,8 +55,3 @@ def _of_server(kind: OperationKind, server_id: str, response: Response, now: dat
         return {}
     figures = of_report(report, now).figures
     return {} if figures is None else {"figures": as_stored(figures), "measured_at": now}
-
-
-async def _write(connection: AsyncConnection, statement: Update, id_: str, values: dict[str, Any]) -> bool:
-    result: CursorResult[Any] = await connection.execute(statement, {"its_id": id_, **values})
-    return result.rowcount == 1

@@ -36,6 +36,8 @@ def take_change(server: Server, change: StatusChanged, at: datetime | None, now:
         server.ready = change.ready if state is ServerState.RUNNING else None
         if change.restart_at is not None or state is not ServerState.CRASHED or change.desired is Desired.OFF:
             server.restart_at = _moment(change.restart_at)
+    if state is ServerState.RUNNING:
+        server.last_error = None
     explain(server, seen, state)
 
 
@@ -55,6 +57,8 @@ def take_snapshot(server: Server, told: ServerSnapshot, now: datetime) -> None:
     server.observed_at = now
     server.desired = told.desired
     server.ready = told.ready if state is ServerState.RUNNING else None
+    if server.ready:
+        server.last_error = None
     server.exit_code = number(told.exit_code)
     server.crashes = _count(told.crashes)
     server.restart_at = _moment(told.restart_at)

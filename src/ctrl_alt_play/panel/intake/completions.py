@@ -1,16 +1,18 @@
 """The one end of each command that a node of part 2 accepted: its operation settled, and what the server is by it."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 import structlog
 from pydantic import ValidationError
-from sqlalchemy import select
+from sqlalchemy import Table, bindparam, case, select, update
 
 from ctrl_alt_play.panel.intake import axes
 from ctrl_alt_play.panel.intake.taking import Taking
 from ctrl_alt_play.panel.models import Event, Node, Operation, OperationKind, OperationState, Server, User
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.outcomes import FORCED, Failure
+from ctrl_alt_play.panel.prepared import Change
 from ctrl_alt_play.panel.servers import endings, service
 from ctrl_alt_play.protocol.contents import Action, ServerState, StatusChanged
 from ctrl_alt_play.protocol.part2 import CommandCompleted
@@ -19,7 +21,29 @@ from ctrl_alt_play.protocol.specification import Desired, Hold, Specification
 NOT_READY = "It runs, but was not seen to be ready in the time it had."
 _FIRST_REVISION = 1
 
+_TABLE = cast("Table", Operation.__table__)  # as mapped, it is one
+_ENDED_AT = bindparam("ended_at", type_=_TABLE.c.finished_at.type)
+_END_OF_LINE = (
+    update(_TABLE)
+    .where(
+        _TABLE.c.id == bindparam("its_id"),
+        _TABLE.c.node_id == bindparam("its_node"),
+        _TABLE.c.server_id == bindparam("its_server"),
+        _TABLE.c.kind == OperationKind.COMMAND,
+        _TABLE.c.state == OperationState.RUNNING,
+    )
+    .values(finished_at=case((_TABLE.c.created_at > _ENDED_AT, _TABLE.c.created_at), else_=_ENDED_AT))
+)
+
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def of_line(node_id: str, told: CommandCompleted, now: datetime) -> tuple[Change, dict[str, Any]]:
+    """The success of a line that the node took: what is to be written, and what its operation is by that."""
+    ended_at = axes.past(told.finished_at, now)
+    known = {"state": OperationState.SUCCEEDED, "code": None, "message": None, "result": kept_result(told.result)}
+    its = {"its_id": told.command_id, "its_node": node_id, "its_server": told.server_id, "ended_at": ended_at}
+    return (_END_OF_LINE, {**its, **known}), {**known, "finished_at": ended_at}
 
 
 async def apply(taking: Taking, told: CommandCompleted) -> None:

@@ -1,6 +1,7 @@
 """Durable events, each kept and applied exactly once: its number is claimed in the transaction that applies it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, cast
 
 from pydantic_core import to_json
@@ -8,8 +9,10 @@ from sqlalchemy import CursorResult, Table, bindparam, insert, select, update
 
 from ctrl_alt_play.panel.gateway.base import OutOfStep
 from ctrl_alt_play.panel.intake import axes, completions
+from ctrl_alt_play.panel.intake.presence import Presence
 from ctrl_alt_play.panel.intake.taking import Taking
 from ctrl_alt_play.panel.models import Event, Node
+from ctrl_alt_play.panel.prepared import Change
 from ctrl_alt_play.protocol.contents import StatusChanged
 from ctrl_alt_play.protocol.panel_session import Told
 from ctrl_alt_play.protocol.part2 import CommandCompleted, ServerCrashed
@@ -68,17 +71,18 @@ def _after(seq: int, events: Sequence[Told]) -> list[Told]:
 
 
 async def _advance(taking: Taking, seq: int) -> bool:
-    presence = taking.presence
-    result: CursorResult[Any] = await taking.session.execute(  # type: ignore[assignment]  # an UPDATE has a row count
-        _ADVANCE,
-        {
-            "its_id": presence.node_id,
-            "its_spool": presence.spool_id,
-            "before": presence.acked_seq,
-            "acked_seq": seq,
-        },
-    )
+    values = _advance_to(taking.presence, seq)
+    result: CursorResult[Any] = await taking.session.execute(_ADVANCE, values)  # type: ignore[assignment]  # an UPDATE has a row count
     return result.rowcount == 1
+
+
+def _advance_to(presence: Presence, seq: int) -> dict[str, Any]:
+    return {
+        "its_id": presence.node_id,
+        "its_spool": presence.spool_id,
+        "before": presence.acked_seq,
+        "acked_seq": seq,
+    }
 
 
 async def _look_again(taking: Taking) -> None:
@@ -94,22 +98,38 @@ async def _look_again(taking: Taking) -> None:
 async def keep(taking: Taking, events: Sequence[Told]) -> None:
     """Writes them down, whatever they are about; another node's server is not named, so that its history has no part in it."""
     if events:
-        await taking.session.execute(_INSERT, [_row(taking, event) for event in events])
+        rows = [_row(taking.presence, event, _own_server(taking, event), taking.now) for event in events]
+        await taking.session.execute(_INSERT, rows)
 
 
-def _row(taking: Taking, event: Told) -> dict[str, Any]:
-    presence = taking.presence
+def _own_server(taking: Taking, event: Told) -> str | None:
     server_id: str | None = getattr(event.content, "server_id", None)
+    return None if server_id is None or taking.is_anothers(server_id) else server_id
+
+
+def next_ones(presence: Presence, events: Sequence[Told], now: datetime) -> list[Change]:
+    """What `claim` and `keep` do, for events of this node's own servers that follow on what is kept; nothing where they do not."""
+    try:
+        is_next = len(_after(presence.acked_seq, events)) == len(events)
+    except Skipped:
+        is_next = False
+    if not is_next:
+        return []
+    rows = (_row(presence, event, getattr(event.content, "server_id", None), now) for event in events)
+    return [(_ADVANCE, _advance_to(presence, _seq(events[-1]))), *((_INSERT, row) for row in rows)]
+
+
+def _row(presence: Presence, event: Told, server_id: str | None, now: datetime) -> dict[str, Any]:
     return {
         "node_id": presence.node_id,
         "spool_id": presence.spool_id,
         "seq": event.seq,
         "missing": min(event.missing, MOST_MISSING),
-        "server_id": None if server_id is None or taking.is_anothers(server_id) else _name(server_id),
+        "server_id": None if server_id is None else _name(server_id),
         "kind": _name(event.kind),
         "data": _data(event),
-        "happened_at": axes.past(event.at, taking.now),
-        "received_at": taking.now,
+        "happened_at": axes.past(event.at, now),
+        "received_at": now,
     }
 
 

@@ -9,12 +9,11 @@ import structlog
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.db import Database
 from ctrl_alt_play.panel.gateway.base import Arrival, Fact, Gateway, OutOfStep, Reception, Taken
-from ctrl_alt_play.panel.intake import acceptance, axes, durable, part1, responses, truth, welcome
+from ctrl_alt_play.panel.intake import axes, durable, part1, plain, responses, truth, welcome
 from ctrl_alt_play.panel.intake.catching_up import CatchingUp
 from ctrl_alt_play.panel.intake.presence import Presence
 from ctrl_alt_play.panel.intake.seen import Seen
 from ctrl_alt_play.panel.intake.taking import Taking
-from ctrl_alt_play.panel.models import OperationKind
 from ctrl_alt_play.panel.nodes import service as nodes
 from ctrl_alt_play.panel.operations.progress import Progress
 from ctrl_alt_play.panel.operations.watched import Watched
@@ -29,7 +28,6 @@ from ctrl_alt_play.protocol.contents import (
     StatusReport,
     SystemInfo,
 )
-from ctrl_alt_play.protocol.messages import Response
 from ctrl_alt_play.protocol.panel_session import Answered, Told
 from ctrl_alt_play.protocol.part2 import OperationProgress, StateSnapshot
 
@@ -100,8 +98,10 @@ class Recorder:
                 await asyncio.sleep(0)  # one node's flood is not to keep the others waiting
             else:
                 kept.append(fact)
-        if not kept or await self._is_plain_answer(presence, kept):
+        if not kept:
             return Taken()
+        if (taken := await self._take_plainly(presence, kept)) is not None:
+            return taken
         try:
             async with self._database.writing() as session:
                 taking = Taking(session, presence, self._clock.utc())
@@ -135,34 +135,29 @@ class Recorder:
                 return presence.speaks_part_2
             case Told(seq=int(seq)):
                 return seq > durable.LARGEST_SEQ
-            case Answered(answer=answer):
-                return not isinstance(answer, Response)
-            case Told():
+            case Told() | Answered():
                 return False
             case _:
                 assert_never(fact)
 
-    async def _is_plain_answer(self, presence: Presence, facts: Sequence[Fact]) -> bool:
-        """Whether it was nothing but that, and is kept: what was ordered a moment ago is accepted."""
-        match facts:
-            case [Answered(id=id_, answer=Response(success=True) as response)] if presence.speaks_part_2:
-                operation = self._watched.placed(id_)
-            case _:
-                return False
-        if operation is None or operation.node_id != presence.node_id or operation.kind == OperationKind.ADOPT:
-            return False
+    async def _take_plainly(self, presence: Presence, facts: Sequence[Fact]) -> Taken | None:
+        """None where nothing of it is kept, for it takes more than that."""
+        entry = plain.of(facts, presence, self._watched, self._clock.utc())
+        if entry is None:
+            return None
         try:
-            async with self._database.writing_rows() as connection:
-                known = await acceptance.keep(connection, operation, response, self._clock.utc())
+            if not await self._database.change(*entry.changes):
+                return None
         except Exception as error:  # noqa: BLE001 - done again with care
-            log.debug("answer_not_taken_in", node_id=presence.node_id, error=repr(error))
-            return False
-        if known is None:
-            return False
-        for name, value in known.items():
-            setattr(operation, name, value)
-        self._watched.tell(operation)
-        return True
+            log.debug("facts_not_taken_plainly", node_id=presence.node_id, error=repr(error))
+            return None
+        if entry.acked_seq is not None:
+            presence.acked_seq = entry.acked_seq
+        for operation, known in entry.known:
+            for name, value in known.items():
+                setattr(operation, name, value)
+            self._watched.tell(operation)
+        return Taken(acked_seq=entry.acked_seq)
 
     def _note(self, presence: Presence) -> None:
         now = self._clock.monotonic()
@@ -213,7 +208,7 @@ class Recorder:
         match fact:
             case Told():
                 await self._apply_news(taking, fact)
-            case Answered(id=command_id, answer=Response() as response):
+            case Answered(id=command_id, answer=response):
                 asked = taking.presence.asked.get(command_id)
                 if asked is None:
                     await responses.apply(taking, command_id, response)

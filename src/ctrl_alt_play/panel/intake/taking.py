@@ -12,7 +12,6 @@ from ctrl_alt_play.panel.intake.presence import Presence
 from ctrl_alt_play.panel.models import Operation, Server
 from ctrl_alt_play.panel.servers import service
 from ctrl_alt_play.protocol.contents import StatusChanged, StatusReport
-from ctrl_alt_play.protocol.messages import Response
 from ctrl_alt_play.protocol.panel_session import Answered, Told
 from ctrl_alt_play.protocol.part2 import CommandCompleted, ServerCrashed, StateSnapshot
 
@@ -93,7 +92,7 @@ def _nameable(names: Iterable[str | None]) -> Iterable[str]:
 
 def _command_of(fact: Fact) -> str | None:
     match fact:
-        case Answered(id=command_id, answer=Response()):
+        case Answered(id=command_id):
             return command_id
         case Told(content=CommandCompleted(command_id=command_id)):
             return command_id

@@ -11,6 +11,7 @@ from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.outcomes import Failure
 from ctrl_alt_play.panel.servers import endings
 from ctrl_alt_play.protocol.messages import OLDEST_VERSION, VERSION
+from ctrl_alt_play.protocol.panel_session import PART2_HEARTBEAT_S
 from ctrl_alt_play.protocol.part2 import KnownServer, ProtocolRange, Welcome
 
 
@@ -29,6 +30,7 @@ async def prepare(session: AsyncSession, node: Node, arrival: Arrival, presence:
     return Welcome(
         protocol=ProtocolRange(version=VERSION, minimum=OLDEST_VERSION),
         panel_version=__version__,
+        heartbeat_interval=PART2_HEARTBEAT_S,
         acked_seq=node.acked_seq,
         servers=tuple(KnownServer(server_id=server_id, revision=revision) for server_id, revision in known),
     )

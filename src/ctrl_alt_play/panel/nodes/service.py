@@ -20,6 +20,7 @@ from ctrl_alt_play.protocol.messages import VERSION
 from ctrl_alt_play.protocol.part2 import Orphan
 
 _TABLE = cast("Table", Node.__table__)  # as mapped, it is one
+_BY_IDS = select(Node).where(Node.id.in_(bindparam("ids", expanding=True)))
 _SEEN = update(_TABLE).where(_TABLE.c.id == bindparam("its_id"), _TABLE.c.last_seen_at < bindparam("at"))
 
 
@@ -134,7 +135,7 @@ async def get(session: AsyncSession, node_id: str) -> Node:
 
 
 async def by_ids(session: AsyncSession, node_ids: set[str]) -> dict[str, Node]:
-    nodes: Sequence[Node] = (await session.scalars(select(Node).where(Node.id.in_(node_ids)))).all()
+    nodes: Sequence[Node] = (await session.scalars(_BY_IDS, {"ids": list(node_ids)})).all()
     return {node.id: node for node in nodes}
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Delete, Select, Table, delete, insert, or_, select, update
+from sqlalchemy import CursorResult, Delete, Insert, Select, Table, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.errors import NotFound
@@ -24,6 +24,13 @@ MOST_FORGOTTEN = 1000
 
 _TABLE = cast("Table", Operation.__table__)  # as mapped, it is one
 _INSERT = insert(_TABLE)
+_COLUMNS = _TABLE.columns.keys()
+_OPEN_OR_CREATE = (
+    select(Operation)
+    .where(Operation.server_id.in_(bindparam("server_ids", expanding=True)))
+    .where(or_(Operation.state.in_(OPEN_STATES), Operation.kind == OperationKind.CREATE))
+    .order_by(Operation.id.desc())
+)
 _GRACE = timedelta(minutes=2)
 _ASKED = timedelta(seconds=10)
 MOST_OVER_TIME = timedelta(hours=1)
@@ -133,7 +140,11 @@ async def accepted(session: AsyncSession, server_id: str, before: datetime | Non
 
 async def write(session: AsyncSession, operation: Operation) -> None:
     """Writes a new one as it is; it belongs to no session, so it can be handed on."""
-    await session.execute(_INSERT, {column.key: getattr(operation, column.key) for column in _TABLE.columns})
+    await session.execute(*insertion(operation))
+
+
+def insertion(operation: Operation) -> tuple[Insert, dict[str, Any]]:
+    return _INSERT, {name: getattr(operation, name) for name in _COLUMNS}
 
 
 async def get(session: AsyncSession, operation_id: str) -> Operation:
@@ -213,13 +224,7 @@ async def list_of_server(
 
 async def open_or_create(session: AsyncSession, server_ids: Iterable[str]) -> Sequence[Operation]:
     """What a server's status depends on: operations not ended, and creations however they ended; the latest first."""
-    query = (
-        select(Operation)
-        .where(Operation.server_id.in_(server_ids))
-        .where(or_(Operation.state.in_(OPEN_STATES), Operation.kind == OperationKind.CREATE))
-        .order_by(Operation.id.desc())
-    )
-    return (await session.scalars(query)).all()
+    return (await session.scalars(_OPEN_OR_CREATE, {"server_ids": list(server_ids)})).all()
 
 
 @dataclass(frozen=True, slots=True)

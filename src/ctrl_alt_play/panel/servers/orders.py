@@ -224,14 +224,27 @@ class Orders:
     async def _order(
         self, actor: Actor, server_id: str, kind: OperationKind, arguments: dict[str, Any], key: str | None
     ) -> Operation:
-        async def write(session: AsyncSession) -> Written:
-            server = await service.get_visible(session, actor, server_id)
-            return self._new(server, actor, kind, arguments, key), server
-
-        return await self._place(actor, kind, server_id, write, key)
+        """What changes nothing of the server itself: a row of its own is all that is written."""
+        if (first := await self._before(actor, kind, server_id, key)) is not None:
+            return first
+        target = await service.get_target(self._database, actor, server_id)
+        operation = self._new(target, actor, kind, arguments, key)
+        with self._watched.watching(operation):
+            try:
+                await self._database.change(operations.insertion(operation))
+            except Conflict:
+                if (first := await self._before(actor, kind, server_id, key)) is None:
+                    raise
+                return first
+            return await self._dispatch.send(operation, payload_of(operation, None))
 
     def _new(
-        self, server: Server, actor: Actor, kind: OperationKind, arguments: dict[str, Any], key: str | None
+        self,
+        server: Server | service.Target,
+        actor: Actor,
+        kind: OperationKind,
+        arguments: dict[str, Any],
+        key: str | None,
     ) -> Operation:
         if kind in _FORBIDDEN_ON_HOLD and server.hold != Hold.NONE:
             raise Conflict(f"The server is on hold ({server.hold}).", "SERVER_ON_HOLD")
@@ -275,20 +288,22 @@ class Orders:
                     await operations.write(session, operation)
                     watches.enter_context(self._watched.watching(operation))
             except Conflict:
-                first = await self._first(actor, key)
-                if first is None:
+                if (first := await self._before(actor, kind, server_id, key)) is None:
                     raise
-                return _same(first, kind, server_id)
+                return first
             if operation.finished_at is not None:
                 return operation
             return await self._dispatch.send(operation, payload_of(operation, server))
 
-    async def _first(self, actor: Actor, key: str | None) -> Operation | None:
-        """What won, where two asked by the same name at the same moment."""
+    async def _before(
+        self, actor: Actor, kind: OperationKind, server_id: str | None, key: str | None
+    ) -> Operation | None:
+        """What the same actor asked for before by the same name. Raises: Conflict, it is something else."""
         if key is None:
             return None
         async with self._database.reading() as session:
-            return await operations.named(session, actor, key)
+            first = await operations.named(session, actor, key)
+        return None if first is None else _same(first, kind, server_id)
 
 
 def _told_of(change: ServerChange, server: Server) -> dict[str, Any]:

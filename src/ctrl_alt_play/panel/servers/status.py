@@ -105,11 +105,11 @@ def explain(status: Status, facts: Facts) -> str | None:
         case Status.STARTING | Status.RUNNING if held:
             return f"{held}, which takes effect when the node takes it over"
         case Status.RUNNING if facts.ready is False:
-            return "running, readiness not seen"
+            return facts.reason or "running, readiness not seen"
         case Status.CRASHED:
             return _explain_crash(facts)
         case _:
-            return held
+            return held or facts.reason
 
 
 def _explain_hold(facts: Facts) -> str | None:

@@ -4,7 +4,6 @@ import asyncio
 from time import thread_time
 from typing import Any
 
-import re2  # type: ignore[import-untyped]  # it comes without types
 import structlog
 
 from ctrl_alt_play.agent.figures.queries import QUERIES
@@ -100,6 +99,9 @@ def _compiled(text: str) -> Any | None:
 
 
 def _compile(text: str) -> Any:
+    """RE2 is loaded when the first server has such a text: most have none."""
+    import re2  # type: ignore[import-untyped]  # noqa: PLC0415 - it comes without types
+
     options = re2.Options()
     options.max_mem = PATTERN_BYTES
     options.log_errors = False

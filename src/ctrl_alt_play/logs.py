@@ -17,8 +17,8 @@ try:
     import structlog
     from structlog.typing import EventDict, Processor, WrappedLogger
 finally:
-    if sys.modules["rich"] is None:
-        del sys.modules["rich"]
+    if sys.modules.get("rich") is None:
+        sys.modules.pop("rich", None)
 
 from ctrl_alt_play.log_file import LogFile
 from ctrl_alt_play.redaction import Redaction

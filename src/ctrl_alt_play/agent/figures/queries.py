@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from ctrl_alt_play.agent.figures import own_queries
 from ctrl_alt_play.agent.figures.seen import seen
 from ctrl_alt_play.protocol.live import PlayersSeen
 
@@ -119,5 +120,9 @@ Minecraft's Bedrock edition."""
 QUERIES: dict[str, Query] = {
     "minecraft": _minecraft,
     **{family: partial(_opengsq, *asked) for family, asked in _FAMILIES.items()},
+    "cube2": own_queries.cube2,
+    "ddnet": own_queries.ddnet,
+    "mumble": own_queries.mumble,
+    "teeworlds": own_queries.teeworlds,
 }
 """By the name of a probe's protocol."""

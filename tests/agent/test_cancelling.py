@@ -232,3 +232,17 @@ async def test_what_was_cancelled_while_it_waited_is_not_done_by_the_agent_that_
     assert (await home.done(stop)).state is ServerState.STOPPED
     assert home.engine.made("one", "start") == ["start"]
     assert home.server().life.desired is Desired.OFF
+
+
+async def test_the_nodes_own_start_that_gave_way_to_what_was_then_cancelled_is_made_after_all(home: Household) -> None:
+    await home.running()
+    async with home.engine.holding("ensure_image") as hold:
+        await home.engine.remove("one")
+        await hold.arrived.wait()
+        restart = await home.ask(RESTART)
+        home.fleet.cancel("one", restart)
+    fault = (await home.done(restart)).fault
+    assert fault is not None
+    assert fault.code is ErrorCode.CANCELLED
+    await until(lambda: home.server().state is ServerState.RUNNING)
+    assert home.server().life.desired is Desired.ON

@@ -96,7 +96,7 @@ async def station(panel: ForeignPanel, tmp_path: Path, monkeypatch: pytest.Monke
     boxes: list[Outbox] = []
 
     def make_outbox(journal: Journal) -> Outbox:
-        boxes.append(Outbox(clock, journal, metrics.dropped_lines.inc))
+        boxes.append(Outbox(clock, journal, metrics.dropped_lines.inc, home.consoles.feed))
         return boxes[0]
 
     home = Household(tmp_path, FakeEngine(), make_outbox)
@@ -133,6 +133,36 @@ async def test_an_agent_says_who_it_is_and_first_of_all_what_it_runs_on(station:
     assert info["data"]["dockerVersion"] == "20.10.24"
     assert info["data"]["memory"] > 2**20
     assert "docker" in info["data"]["capabilities"]
+
+
+async def test_a_console_is_asked_about_and_told_to_a_panel_of_part_2(station: Station) -> None:
+    agent = await station.panel.agent()
+    await agent.send({"type": "welcome", "data": {"protocol": {"version": 2, "minimum": 1}, "ackedSeq": 0}})
+    await agent.expect(type="state_snapshot")
+    await created(agent)
+    attached = await agent.command("attach", "console_attach", "one")
+    assert attached["data"] == {"first": 0, "next": 0, "end": 0}
+    await agent.command("start", "start_server", "one")
+    told = await agent.expect(type="event", event="console", data={"serverId": "one"})
+    assert told["data"]["parts"][0] | {"at": ""} == {
+        "offset": 0,
+        "lines": 1,
+        "at": "",
+        "stream": "stderr",
+        "text": "AAS initialized.",
+    }
+    for _ in range(2):
+        page = await agent.command("history", "console_history", "one", since=0)
+        assert (page["data"]["parts"], page["data"]["end"]) == (told["data"]["parts"], 1)
+    found = await agent.command("search", "console_search", "one", text="aas")
+    assert found["data"] == {"matches": told["data"]["parts"]}
+    refused = await agent.command("wrong", "console_search", "one", text="(", isRegex=True)
+    assert refused["error"]["code"] == "INVALID_PAYLOAD"
+    assert (await agent.command("detach", "console_detach", "one"))["data"] == {}
+    missing = await agent.command("missing", "console_attach", "nobody")
+    assert missing["error"]["code"] == "SERVER_NOT_FOUND"
+    assert not [heard for heard in agent.heard if heard.frame["type"] == "server_output"]
+    assert await station.home.journal.outcome("history") is None
 
 
 async def test_what_servers_are_is_told_at_every_connection(station: Station) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.clock import NOON, HeldClock
 
 from ctrl_alt_play.agent import outbox
+from ctrl_alt_play.agent.consoles.feed import Feed
 from ctrl_alt_play.agent.journal import Journal
 from ctrl_alt_play.agent.outbox import MOST_ANSWER_BYTES, MOST_ANSWERS, MOST_UNACKED, PROGRESS_EVERY_S, Outbox
 from ctrl_alt_play.agent.output import MESSAGE_CHARS, MOST_OUTPUT_CHARS, OUTPUT_EVERY_S
@@ -27,7 +28,7 @@ class Sent:
         self.clock = HeldClock()
         self.dropped = 0
         self.journal = journal
-        self.box = Outbox(self.clock, journal, self._drop)
+        self.box = Outbox(self.clock, journal, self._drop, Feed(self.clock))
 
     def _drop(self, lines: int) -> None:
         self.dropped += lines
@@ -104,7 +105,7 @@ async def test_answers_of_part_1_come_after_the_news_that_were_told_before_them_
     sent: Sent,
 ) -> None:
     sent.box.open('{"type":"first"}')
-    sent.box.line("one", "stdout", "output")
+    sent.box.wrote("one", "stdout", "output")
     sent.clock.advance(1)
     await sent.tell(change())
     sent.box.answer('{"type":"answer"}')
@@ -235,7 +236,7 @@ async def test_lines_are_gathered_and_sent_at_most_so_often(sent: Sent) -> None:
     sent.box.open()
     sent.box.speak_part1(is_firm=True)
     for number in range(3):
-        sent.box.line("one", "stdout", f"line {number}")
+        sent.box.wrote("one", "stdout", f"line {number}")
     assert await sent.all() == []
     sent.clock.advance(OUTPUT_EVERY_S)
     (frame,) = await sent.all()
@@ -251,7 +252,7 @@ async def test_streams_and_servers_are_told_apart_and_order_is_kept(sent: Sent) 
         ("one", "stdout", "c"),
         ("two", "stdout", "d"),
     ]:
-        sent.box.line(server_id, stream, text)
+        sent.box.wrote(server_id, stream, text)
     told: list[object] = []
     for _ in range(10):
         sent.clock.advance(OUTPUT_EVERY_S)
@@ -268,7 +269,7 @@ async def test_too_much_output_loses_the_oldest_and_says_how_much(sent: Sent) ->
     sent.box.open()
     sent.box.speak_part1(is_firm=True)
     for number in range(2000):
-        sent.box.line("one", "stdout", f"{number:04} {'x' * 95}")
+        sent.box.wrote("one", "stdout", f"{number:04} {'x' * 95}")
     assert sent.dropped > 0
     told: list[str] = []
     for _ in range(20):
@@ -286,8 +287,8 @@ async def test_one_servers_flood_holds_up_nobody_elses_line(sent: Sent) -> None:
     sent.box.open()
     sent.box.speak_part1(is_firm=True)
     for _ in range(1000):
-        sent.box.line("loud", "stdout", "x" * 1000)
-    sent.box.line("quiet", "stdout", "hello")
+        sent.box.wrote("loud", "stdout", "x" * 1000)
+    sent.box.wrote("quiet", "stdout", "hello")
     sent.clock.advance(OUTPUT_EVERY_S)
     assert "quiet" in [frame["data"]["serverId"] for frame in await sent.all()]  # type: ignore[index]
 

@@ -116,6 +116,7 @@ async def settle(home: Household) -> None:
             server.inbox.current is None
             and server.inbox.is_empty
             and server.life.doing is None
+            and server.state is not ServerState.UNKNOWN
             and server.life.restart_at is None
             and not server.book.memory.is_unreported
             and server.life.duty(is_due=True) is Duty.NOTHING
@@ -126,6 +127,7 @@ async def settle(home: Household) -> None:
     for server in home.fleet.servers.values():
         await server.look()  # its end may be among the events that were lost
     await until(is_idle, 10)
+    await until(lambda: set(home.engine.boxes) <= set(home.fleet.servers) | set(home.fleet.orphans), 10)
 
 
 def check_truth(home: Household) -> None:
@@ -136,7 +138,6 @@ def check_truth(home: Household) -> None:
         assert (server.state is ServerState.RUNNING) == server.life.is_wanted
         states = [word for word in home.teller.words(server.id) if word in set(ServerState)]
         assert states[-1:] == [server.state]
-    assert set(home.engine.boxes) <= set(home.fleet.servers) | set(home.fleet.orphans)
 
 
 async def check_story(home: Household, accepted: list[str]) -> None:

@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from ctrl_alt_play.agent.consoles.ansi import plain
 from ctrl_alt_play.agent.figures.queries import QUERIES
 from ctrl_alt_play.agent.servers import readiness
-from ctrl_alt_play.agent.servers.ansi import plain
 from ctrl_alt_play.agent.servers.readiness import Signs, answers, check
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import Probe, Query, Readiness, Specification

@@ -357,6 +357,14 @@ async def test_data_that_was_kept_belongs_to_the_servers_user_of_today(tmp_path:
         assert os.stat("/etc/passwd").st_uid == 0  # noqa: PTH116 - one look
 
 
+async def test_a_deletion_removes_the_console(home: Household, tmp_path: Path) -> None:
+    await home.running()
+    folder = tmp_path / "consoles" / "one"
+    await until(lambda: list(folder.glob("*.log")))
+    await home.do(DELETE)
+    assert not folder.exists()
+
+
 async def test_a_deletion_removes_links_and_not_what_they_point_to(home: Household, tmp_path: Path) -> None:
     await home.running()
     (tmp_path / "elsewhere").mkdir()

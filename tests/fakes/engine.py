@@ -81,7 +81,9 @@ class FakeEngine(Calls):
 
     def output(self, server_id: str, data: bytes, stream: str = "stdout") -> None:
         """The game writes."""
-        box, chunk = self.boxes[server_id], Chunk(stream, data)
+        box = self.boxes[server_id]
+        has_terminal = box.plan.specification.console.tty
+        chunk = Chunk("stdout", data.replace(b"\n", b"\r\n")) if has_terminal else Chunk(stream, data)
         box.kept.append((datetime.now(UTC).timestamp(), chunk))
         for attachment in box.attachments:
             attachment.chunks.put_nowait(chunk)

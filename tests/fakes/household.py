@@ -10,6 +10,7 @@ from tests.fakes.engine import FakeEngine
 from tests.fakes.teller import Ended, FakeTeller
 from tests.fakes.until import until
 
+from ctrl_alt_play.agent.consoles.consoles import Consoles
 from ctrl_alt_play.agent.journal import Journal
 from ctrl_alt_play.agent.servers.fleet import Fleet, operation_of
 from ctrl_alt_play.agent.servers.node import Node, Teller
@@ -44,6 +45,7 @@ class Household:
     async def begin(self) -> None:
         self.journal = await Journal.open(self._folder / "journal.db")
         self.journal.on_news = self.teller.hear
+        self.consoles = Consoles(self._folder / "consoles", SystemClock(), self.boot_id)
         self.node = Node(
             "node-1",
             self.engine,
@@ -52,6 +54,7 @@ class Household:
             SystemClock(),
             self._folder,
             owns_folders=self._owns_folders,
+            consoles=self.consoles,
             boot_id=self.boot_id,
         )
         self.fleet = Fleet(self.node, own_uid=None)
@@ -62,6 +65,7 @@ class Household:
         """What was not with the journal or the engine is lost."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        await self.consoles.close()
         await self.journal.close()
 
     async def ask(

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from tests.fakes.console_log import ConsoleLog
 from tests.fakes.until import until
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -45,6 +47,7 @@ class Part2Agent:
     """Startup commands of which it takes none, for good."""
     servers: dict[str, Data] = field(default_factory=dict)
     orphans: list[Data] = field(default_factory=list)
+    consoles: dict[str, ConsoleLog] = field(default_factory=lambda: defaultdict(ConsoleLog))
     queries: list[str] | None = None
     """The game queries that it tells it knows."""
     seq: int = 0
@@ -76,6 +79,8 @@ class Part2Agent:
         self._connection = await connect(self.url, additional_headers=headers, max_size=None)
         self.closed_with = None
         self.received.clear()
+        for console in self.consoles.values():
+            console.told = None
         protocol = {} if self.protocol is None else {"protocol": self.protocol, "spoolId": self.spool_id}
         queries = {} if self.queries is None else {"queries": self.queries}
         await self.tell(
@@ -156,6 +161,16 @@ class Part2Agent:
             data["error"] = {"code": error[0], "message": error[1]}
         return await self.event("command_completed", data)
 
+    async def write(self, server_id: str, *texts: str) -> None:
+        """A server writes lines; the panel is told them where it has attached."""
+        self.consoles[server_id].texts += texts
+        await self.tell_console(server_id)
+
+    async def tell_console(self, server_id: str) -> None:
+        while parts := self.consoles[server_id].take():
+            data = {"serverId": server_id, "parts": parts}
+            await self.send({"type": "event", "event": "console", "timestamp": now(), "data": data})
+
     async def _read(self, connection: ClientConnection) -> None:
         with suppress(ConnectionClosed):
             async for frame in connection:
@@ -176,6 +191,9 @@ class Part2Agent:
             error = {"code": refusal[0], "message": refusal[1]}
             await self.send({"id": id_, "type": "response", "success": False, "error": error, "timestamp": now()})
             return
+        if action.startswith("console_"):
+            await self._answer_console(command)
+            return
         data = {"serverId": command.get("serverId"), "status": "processing"}
         if action == "get_status":
             data["status"] = self.servers[command["serverId"]]["observed"]
@@ -186,6 +204,14 @@ class Part2Agent:
         if action != "get_status":
             self.done.append(id_)
             await self._act(command)
+
+    async def _answer_console(self, command: Data) -> None:
+        if command["action"] not in self.unanswered:
+            data = self.consoles[command["serverId"]].answer(command["action"], command.get("payload") or {})
+            await self.send(
+                {"id": command["id"], "type": "response", "success": True, "data": data, "timestamp": now()}
+            )
+            await self.tell_console(command["serverId"])
 
     def _refusal(self, command: Data) -> tuple[str, str] | None:
         if (command.get("payload") or {}).get("startup") in self.unreadable:

@@ -47,8 +47,11 @@ class FakeTeller:
     def ended(self, operation: OperationRecord, state: ServerState | Outcome, fault: Fault | None) -> None:
         self.endings.append(Ended(operation, state, fault))
 
-    def line(self, server_id: str, stream: str, text: str) -> None:
-        self.lines.append((server_id, stream, text))
+    def wrote(self, server_id: str, stream: str, text: str) -> None:
+        self.lines += [(server_id, stream, line) for line in text.split("\n")]
+
+    def missed(self, server_id: str, lines: int) -> None:
+        self.lines.append((server_id, "missed", str(lines)))
 
     def words(self, server_id: str) -> list[str | None]:
         return [change.word for change in self.changes if change.server_id == server_id]

@@ -140,7 +140,7 @@ class PanelUnderTest:
         sockets = listen(self.config)
         self.people_port, self.agents_port = (bound.getsockname()[1] for bound in sockets)
         self.app = create_app(self.config, self.clock, TICK_S)
-        self._server = Server(uvicorn_config(self.app), self.app.state.gateway)
+        self._server = Server(uvicorn_config(self.app), self.app.state.gateway, self.app.state.consoles.close)
         self._serving = asyncio.create_task(self._server.serve(sockets=sockets), name="panel under test")
         await until(lambda: self._server.started)
         self.admin = await self._with_token(self.bootstrapped.access_token)

@@ -180,7 +180,7 @@ async def test_a_misspelt_parameter_is_told_before_it_does_harm(panel: PanelUnde
 
 
 @pytest.mark.parametrize(
-    "after", ["xx", "", "-", "0123abcd", "0123abcd-", "0123abcd-x", "0123abcd--1", "0123abcd-" + "9" * 30]
+    "after", ["xx", "", "-", "0123abcd", "0123abcd-", "0123abcd-x", "0123abcd--1", "-1", str(2**53 + 1), "9" * 30]
 )
 async def test_a_console_cursor_that_is_none_is_named(panel: PanelUnderTest, admin: Person, after: str) -> None:
     server_id = await panel.server(await panel.connected(await panel.agent()))
@@ -188,7 +188,6 @@ async def test_a_console_cursor_that_is_none_is_named(panel: PanelUnderTest, adm
     problem = await admin.get(path, 422, after=after)
     assert [each["field"] for each in problem["fields"]] == ["after"]
     await admin.get(path, after=(await admin.get(path))["cursor"])
-    await admin.get(path, after="0123abcd-7")
 
 
 @pytest.mark.timeout(300)

@@ -105,7 +105,7 @@ async def test_a_script_can_wait_for_the_answer_to_its_command(panel: PanelUnder
     before = await until(lambda: _console_with(admin, server_id, "[game] before"))
     await admin.done(f"/api/servers/{server_id}/command", {"command": "after"})
     after = await until(lambda: _console_with(admin, server_id, "[game] after", after=before["cursor"]))
-    assert [(line["number"], line["text"]) for line in after["lines"]] == [(2, "[game] after")]
+    assert [(line["number"], line["text"]) for line in after["lines"]] == [(int(before["cursor"]), "[game] after")]
     assert after["missed"] == 0
 
 

@@ -95,6 +95,17 @@ def test_a_command_repeated_before_its_answer_is_answered_once(agent: AgentSessi
     agent.accept(request)
 
 
+def test_questions_are_asked_again_and_their_answers_not_remembered(clock: HeldClock) -> None:
+    answers = Answers()
+    agent = AgentSession("node-1", clock, answers)
+    agent.receive(frame(type="welcome", data={"protocol": {"version": 2, "minimum": 1}, "ackedSeq": 0}))
+    question = command(action="console_history", payload={"since": 0})
+    for _ in range(2):
+        agent.respond(taken(agent, question), "console_history command received", {"parts": ["x" * 65536]})
+    assert "c1" not in answers
+    assert agent.counts["duplicate"] == 0
+
+
 def test_a_command_repeated_on_another_connection_gets_the_same_answer(clock: HeldClock) -> None:
     answers = Answers()
     first = AgentSession("node-1", clock, answers)

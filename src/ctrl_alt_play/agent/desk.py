@@ -26,7 +26,7 @@ from ctrl_alt_play.protocol.contents import (
     wire,
 )
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.live import WatchPayload
+from ctrl_alt_play.protocol.live import AttachPayload, HistoryPayload, SearchPayload, WatchPayload
 from ctrl_alt_play.protocol.messages import MAX_FRAME_BYTES
 
 MOST_AT_ONCE = 256
@@ -57,6 +57,8 @@ class Desk:
                 work = self._cancel(request, session)
             case Action.WATCH_FIGURES:
                 work = self._watch(request, session)
+            case Action.CONSOLE_ATTACH | Action.CONSOLE_DETACH | Action.CONSOLE_HISTORY | Action.CONSOLE_SEARCH:
+                work = self._answer_about_console(request, session)
             case LegacyRequest.FILE_READ | LegacyRequest.FILE_WRITE:
                 work = self._answer_file(request, session)
             case LegacyRequest.SYSTEM_INFO:
@@ -138,6 +140,21 @@ class Desk:
             raise Fault(ErrorCode.INVALID_PAYLOAD, "Name the servers that are watched.")
         self._sampler.watch(request.content)
         self._outbox.answer(session.respond(request, f"{Action.WATCH_FIGURES} command received", {}))
+
+    async def _answer_about_console(self, request: Request, session: AgentSession) -> None:
+        server_id, consoles = self._fleet.find(request.server_id).id, self._node.consoles
+        match request.content:
+            case AttachPayload() as payload:
+                data = wire(await consoles.attach(server_id, payload))
+                del data["parts"]
+            case HistoryPayload() as payload:
+                data = wire(await consoles.history(server_id, payload))
+            case SearchPayload() as payload:
+                data = wire(await consoles.search(server_id, payload))
+            case _:
+                consoles.feed.detach(server_id)
+                data = {}
+        self._outbox.answer(session.respond(request, f"{request.verb} command received", data))
 
     async def _answer_file(self, request: Request, session: AgentSession) -> None:
         server = self._fleet.find(request.server_id)

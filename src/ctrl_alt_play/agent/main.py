@@ -12,6 +12,7 @@ import structlog
 
 from ctrl_alt_play import __version__
 from ctrl_alt_play.agent.config import LINK_SETTINGS, AgentConfig
+from ctrl_alt_play.agent.consoles.consoles import Consoles
 from ctrl_alt_play.agent.engine.docker import DockerEngine
 from ctrl_alt_play.agent.figures.census import Census
 from ctrl_alt_play.agent.figures.exposition import Exposition
@@ -60,10 +61,16 @@ async def _run_parts(
     live: LiveSettings[AgentConfig], supervisor: Supervisor, journal: Journal, engine: DockerEngine, stop: asyncio.Event
 ) -> None:
     config, clock, metrics = live.current, SystemClock(), Metrics()
-    outbox = Outbox(clock, journal, metrics.dropped_lines.inc)
-    is_root = os.geteuid() == 0
     boot_id = machine_boot_id()
-    node = Node(config.node_id, engine, journal, outbox, clock, config.folder, owns_folders=is_root, boot_id=boot_id)
+    consoles = Consoles(config.folder / "consoles", clock, boot_id)
+    outbox = Outbox(clock, journal, metrics.dropped_lines.inc, consoles.feed)
+    is_root = os.geteuid() == 0
+    node = Node(
+        *(config.node_id, engine, journal, outbox, clock, config.folder),
+        owns_folders=is_root,
+        consoles=consoles,
+        boot_id=boot_id,
+    )
     fleet = Fleet(node, own_uid=None if is_root else os.geteuid())
     sampler = sampler_of(node, fleet, outbox)
     metrics.registry.register(Exposition(sampler))
@@ -87,6 +94,7 @@ async def _run_parts(
                 task.cancel()
     finally:
         await health.stop()
+        await consoles.close()
 
 
 def sampler_of(node: Node, fleet: Fleet, outbox: Outbox) -> Sampler:

@@ -11,6 +11,7 @@ from enum import Enum
 
 import structlog
 
+from ctrl_alt_play.agent.consoles.feed import Feed
 from ctrl_alt_play.agent.figures.newest import Newest
 from ctrl_alt_play.agent.journal import Journal
 from ctrl_alt_play.agent.output import Outputs
@@ -77,7 +78,7 @@ class Answers:
 class Outbox:
     """`next` gives what is to be sent next; whoever asks for it has sent what came before."""
 
-    def __init__(self, clock: Clock, journal: Journal, on_dropped: Callable[[int], None]) -> None:
+    def __init__(self, clock: Clock, journal: Journal, on_dropped: Callable[[int], None], feed: Feed) -> None:
         self.speech = Speech.NONE
         self._clock = clock
         self._journal = journal
@@ -90,7 +91,8 @@ class Outbox:
         self._outputs = Outputs(clock, on_dropped)
         self._figures = Newest()
         self._wake = asyncio.Event()
-        journal.on_written = self._wake.set
+        self._feed = feed
+        journal.on_written = feed.on_more = self._wake.set
 
     def open(self, *first: str) -> None:
         """A connection is there: these frames go before all else."""
@@ -110,6 +112,7 @@ class Outbox:
         self._events.clear()
         self._acked = acked
         self._answer_first(first)
+        self._outputs.clear()
         self._speak(Speech.PART2, acked)
 
     def ack(self, seq: int) -> None:
@@ -125,6 +128,7 @@ class Outbox:
         self._events.clear()
         self._progress.clear()
         self._figures.clear()
+        self._feed.detach_all()
         self._fetched = self._sent = 0
         self._is_firm = False
 
@@ -157,9 +161,13 @@ class Outbox:
             self._figures.put(samples)
             self._wake.set()
 
-    def line(self, server_id: str, stream: str, text: str) -> None:
-        if self._outputs.add(server_id, stream, text):
+    def wrote(self, server_id: str, stream: str, text: str) -> None:
+        """A panel of part 2 attaches to the consoles that it wants to see, so this is for one of part 1, or that may be one."""
+        if self.speech is not Speech.PART2 and self._outputs.add(server_id, stream, text):
             self._wake.set()
+
+    def missed(self, server_id: str, lines: int) -> None:
+        self._outputs.lose(server_id, lines)
 
     async def next(self) -> Message | str:
         """Waits for the next thing to send.
@@ -243,11 +251,22 @@ class Outbox:
             return Event(event="operation_progress", data=wire(self._progress.pop(command_id)))
         if self._figures:
             return self._figures.take()
-        due_s = self._outputs.due_in_s() if self.speech is not Speech.UNDECIDED else None
+        if self.speech is Speech.PART2:
+            return self._feed.take()
+        due_s = self._output_due_in_s()
         return self._outputs.take() if due_s is not None and due_s <= 0 else None
 
+    def _output_due_in_s(self) -> float | None:
+        match self.speech:
+            case Speech.UNDECIDED:
+                return None
+            case Speech.PART2:
+                return self._feed.due_in_s()
+            case _:
+                return self._outputs.due_in_s()
+
     async def _wait(self) -> None:
-        due = [self._outputs.due_in_s() if self.speech is not Speech.UNDECIDED else None]
+        due = [self._output_due_in_s()]
         if self._progress:
             due.append(self._progress_at - self._clock.monotonic())
         self._wake.clear()

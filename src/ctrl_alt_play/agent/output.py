@@ -19,7 +19,7 @@ class Output:
         self.lines: deque[tuple[str, str]] = deque()
         self.due_at = 0.0
         self._chars = 0
-        self._dropped = 0
+        self.dropped = 0
 
     def add(self, stream: str, text: str) -> int:
         """Takes a line; gives the number of lines dropped for it."""
@@ -29,14 +29,14 @@ class Output:
         while self._chars > MOST_OUTPUT_CHARS:
             self._chars -= len(self.lines.popleft()[1]) + 1
             dropped += 1
-        self._dropped += dropped
+        self.dropped += dropped
         return dropped
 
     def take(self) -> tuple[str, str]:
         """The next lines of one stream, joined, as much as fits into a message."""
-        if self._dropped:
-            notice, self._dropped = (
-                f"[{self._dropped} lines of output were dropped: they came faster than they could be sent]",
+        if self.dropped:
+            notice, self.dropped = (
+                f"[{self.dropped} lines of output were dropped: they came faster than they could be sent]",
                 0,
             )
             return "stderr", notice
@@ -58,17 +58,27 @@ class Outputs:
         self._on_dropped = on_dropped
         self._outputs: dict[str, Output] = {}
 
+    def lose(self, server_id: str, lines: int) -> None:
+        """So many lines came too fast to be taken in at all."""
+        self._on_dropped(lines)
+        if server_id in self._outputs:
+            self._outputs[server_id].dropped += lines
+
     def add(self, server_id: str, stream: str, text: str) -> bool:
-        """Takes a line. Whether it is the first that waits."""
+        """Takes lines, joined by newlines. Whether they are the first that wait."""
         output = self._outputs.get(server_id)
         if output is None:
             output = self._outputs[server_id] = Output()
         is_first = not output.lines
         if is_first:
             output.due_at = max(output.due_at, self._clock.monotonic() + OUTPUT_EVERY_S)
-        if dropped := output.add(stream, text):
+        if dropped := sum(output.add(stream, line) for line in text.split("\n")):
             self._on_dropped(dropped)
         return is_first
+
+    def clear(self) -> None:
+        """Whoever would be told hears of it in another way."""
+        self._outputs.clear()
 
     def due_in_s(self) -> float | None:
         """Seconds until something may be sent, 0 or less when it is time; None while there is nothing."""

@@ -178,4 +178,8 @@ def logs(
 
 def _show_lines(page: dict[str, Any], *, as_json: bool) -> None:
     for line in page["lines"]:
-        typer.echo(json.dumps(line) if as_json else line["text"])
+        typer.echo(json.dumps(line) if as_json else line["text"] if line.get("lost") is None else _gap(line))
+
+
+def _gap(line: dict[str, Any]) -> str:
+    return f"[{line['count'] or 'some'} lines are not here: {line['lost']}]"

@@ -15,6 +15,8 @@ from ctrl_alt_play.panel import api, requests
 from ctrl_alt_play.panel.accounts import api as accounts_api
 from ctrl_alt_play.panel.accounts.service import Accounts
 from ctrl_alt_play.panel.config import Config
+from ctrl_alt_play.panel.consoles import api as consoles_api
+from ctrl_alt_play.panel.consoles.service import Consoles
 from ctrl_alt_play.panel.db import Database
 from ctrl_alt_play.panel.events import api as events_api
 from ctrl_alt_play.panel.gateway import api as gateway_api
@@ -35,7 +37,6 @@ from ctrl_alt_play.panel.operations.sweeper import sweep_for_ever
 from ctrl_alt_play.panel.operations.watched import Watched
 from ctrl_alt_play.panel.security import Passwords, Tokens
 from ctrl_alt_play.panel.servers import api as servers_api
-from ctrl_alt_play.panel.servers.console import Consoles
 from ctrl_alt_play.panel.servers.dispatch import Dispatch
 from ctrl_alt_play.panel.servers.orders import Orders
 from ctrl_alt_play.panel.servers.revisions import Revisions
@@ -70,6 +71,7 @@ def create_app(config: Config, clock: Clock | None = None, tick_s: float = 1.0) 
     home_api.mount_assets(app)
     for router in (
         servers_api.router,  # looked through first: most of what is asked is theirs
+        consoles_api.router,
         home_api.router,
         accounts_api.auth,
         accounts_api.users,
@@ -91,7 +93,7 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state.accounts = Accounts(state.database, Passwords(), state.tokens, clock)
     state.gateway = LocalGateway(clock, tick_s)
     state.door = Door(state.database, clock, config.shared_secret)
-    state.consoles = Consoles()
+    state.consoles = Consoles(state.gateway, clock)
     state.progress = Progress()
     forget = (state.consoles.forget_node, state.progress.forget_node)
     state.nodes = Nodes(state.database, state.gateway, clock, forget)
@@ -138,6 +140,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             )
             yield
             await state.gateway.close()
+            state.consoles.close()
             seeing.cancel()
             telling.cancel()
             sweeper.cancel()
@@ -155,7 +158,7 @@ async def serve(config: Config) -> None:
         await migrate(config)
         app = create_app(config)
         live.tell({"agent_secret"}, lambda new: _share(app, new))
-        server = Server(uvicorn_config(app), app.state.gateway, supervisor)
+        server = Server(uvicorn_config(app), app.state.gateway, app.state.consoles.close, supervisor)
         log.info("panel_starting", version=__version__, ports=ports)
         informing = asyncio.create_task(supervisor.keep_informed(lambda: _status(app, ports)), name="supervisor")
         await server.serve(sockets=sockets)

@@ -14,7 +14,7 @@ import jwt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from fastapi import Depends
-from fastapi.requests import HTTPConnection
+from fastapi.requests import HTTPConnection, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ctrl_alt_play.clock import Clock
@@ -208,6 +208,10 @@ class Allowed:
         if not is_granted(self.permission, is_admin=actor.is_admin):
             raise Forbidden("That is for administrators.")
         return actor
+
+    async def again(self, request: Request) -> Actor:
+        """The same question later: for replies that go on, while rights may end."""
+        return await self(request, await _bearer(request))
 
 
 _WHO = """

@@ -20,11 +20,20 @@ GRACE_S = 1
 
 
 class Server(uvicorn.Server):
-    """Tells agents good-bye before it stops listening; and a supervisor when it has begun, and when it begins to end."""
+    """Tells agents good-bye, and ends replies that would go on for ever, before it stops listening; tells a supervisor when it has begun, and
+    when it begins to end.
+    """
 
-    def __init__(self, config: uvicorn.Config, gateway: LocalGateway, supervisor: Supervisor | None = None) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        gateway: LocalGateway,
+        end_streams: Callable[[], None],
+        supervisor: Supervisor | None = None,
+    ) -> None:
         super().__init__(config)
         self._gateway = gateway
+        self._end_streams = end_streams
         self._supervisor = supervisor or Supervisor()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -34,6 +43,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._supervisor.stopping()
         await self._gateway.close()
+        self._end_streams()
         await super().shutdown(sockets)
 
 

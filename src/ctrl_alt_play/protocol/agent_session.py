@@ -10,6 +10,7 @@ from ctrl_alt_play.protocol.contents import (
     ACCEPTED_STATUS,
     OF_NODE,
     PAYLOADS,
+    QUESTIONS,
     TO_AGENT,
     Action,
     DeletePayload,
@@ -86,7 +87,9 @@ class Answers:
             self._frames.popitem(last=False)
 
     def give(self, command_id: str, frame: str) -> None:
-        self._frames[command_id] = frame
+        """Nothing is remembered of what was not expected: questions, whose answers are large, and another one each time."""
+        if command_id in self._frames:
+            self._frames[command_id] = frame
 
     def forget_open(self) -> None:
         """The connection has ended, and with it what it was still to answer: repeated, that is a new command."""
@@ -144,9 +147,9 @@ class AgentSession(Session):
         return Received(replies=() if answer is None else (answer,))
 
     def _receive_command(self, command: Command) -> Received:
-        if repeated := self._repeated(command.id):
-            return repeated
         action = self._action(command.action)
+        if action not in QUESTIONS and (repeated := self._repeated(command.id)):
+            return repeated
         if action is None:
             self.counts["unknown"] += 1
             fault = Fault(ErrorCode.UNKNOWN_ACTION, f"Unknown action: {command.action}")

@@ -44,6 +44,11 @@ class AgentProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def servers(self) -> Path:
         return self._folder / "data" / "agent" / "servers"
 

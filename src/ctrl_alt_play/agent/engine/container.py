@@ -72,7 +72,7 @@ def _bare_body(plan: Plan) -> dict[str, Any]:
         "AttachStdin": True,
         "OpenStdin": True,
         "StdinOnce": False,
-        "Tty": False,
+        "Tty": specification.console.tty,
         "ExposedPorts": {f"{port.internal}/{port.protocol}": {} for port in specification.ports},
         "HostConfig": _host_config(plan),
     }

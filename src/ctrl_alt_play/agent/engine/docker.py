@@ -36,7 +36,7 @@ from ctrl_alt_play.agent.engine.faults import fault_of, unavailable
 from ctrl_alt_play.agent.engine.ports import conflict, wanted_ports
 from ctrl_alt_play.agent.engine.pull import Pull
 from ctrl_alt_play.agent.engine.stats import disk_of, sample_of
-from ctrl_alt_play.agent.engine.streams import STREAMS, frames, lines
+from ctrl_alt_play.agent.engine.streams import STREAMS, frames, lines, raw
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -305,12 +305,14 @@ class DockerEngine:
             params["since"] = f"{since_s:.6f}"
         left = LOG_BYTES
         async with _translated(10):
-            path = f"containers/{(await self._container(server_id)).id}/logs"
+            container = await self._container(server_id)
+            path = f"containers/{container.id}/logs"
+            has_terminal = (await container.show())["Config"]["Tty"]
         async with _translated(None):
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=LOG_PAUSE_S)
             query = self._docker._do_query(path, "GET", params=params, timeout=timeout)  # noqa: SLF001 - aiodocker mixes the streams
             async with await query as response:
-                async for chunk in frames(response.content):
+                async for chunk in raw(response.content) if has_terminal else frames(response.content):
                     yield chunk
                     left -= len(chunk.data)
                     if left <= 0:

@@ -31,3 +31,9 @@ async def frames(content: StreamReader) -> AsyncIterator[Chunk]:
             yield Chunk(STREAMS.get(stream, "stdout"), await content.readexactly(length))
     except asyncio.IncompleteReadError:
         return
+
+
+async def raw(content: StreamReader) -> AsyncIterator[Chunk]:
+    """Output of a container with a terminal, where both streams are one."""
+    async for data in content.iter_any():
+        yield Chunk("stdout", data)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from signal import Signals
 
-from ctrl_alt_play.agent.servers.ansi import plain
+from ctrl_alt_play.agent.consoles.ansi import plain
 from ctrl_alt_play.agent.servers.words import size
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.part2 import CrashCause

@@ -338,6 +338,8 @@ class Fleet:
         for id_ in orphans.keys() - self.orphans.keys():
             log.warning("unknown_container", server_id=id_, container_id=orphans[id_].id, state=orphans[id_].state)
         self.orphans = orphans
+        if found.keys() & (ours - self.servers.keys()):
+            self._stirred.set()  # it is gone, and its container may have stayed
         if self._told != (told := tuple(islice(self._all_orphans(), MOST_ORPHANS_TOLD))):
             self._told = told
             self.on_orphans()

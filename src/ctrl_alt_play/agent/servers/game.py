@@ -9,13 +9,13 @@ from datetime import datetime
 
 import structlog
 
+from ctrl_alt_play.agent.consoles.console import Console, Ear
 from ctrl_alt_play.agent.engine.base import Container, Plan
 from ctrl_alt_play.agent.engine.container import fingerprint
 from ctrl_alt_play.agent.engine.faults import is_beyond_start
 from ctrl_alt_play.agent.figures.meter import Meter
 from ctrl_alt_play.agent.records import ServerRecord
 from ctrl_alt_play.agent.servers import folder as folders
-from ctrl_alt_play.agent.servers.console import Console
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.servers.turns import Overtaken, give_way, unless_overtaken
 from ctrl_alt_play.protocol.contents import StopPayload
@@ -35,18 +35,20 @@ OnProgress = Callable[[str, float | None], None]
 class Game:
     """What there is of one server. `container` is as it was seen last; `exited` is set while nothing runs."""
 
-    def __init__(self, record: ServerRecord, node: Node, on_line: Callable[[str, str], None]) -> None:
+    def __init__(self, record: ServerRecord, node: Node, ear: Ear) -> None:
         self.record = record
         self.container: Container | None = None
         self.exited = asyncio.Event()
         self.folder = node.folder / "servers" / record.id
         self.meter = Meter(record.id, node.engine, self.folder, node.clock)
-        self.console = Console(record.id, node.engine, self._hear, self._console_ended)
+        log_of = node.consoles.log(record.id)
+        log_of.keep(record.specification.console)
+        self.console = Console(record.id, node.engine, log_of, self, node.clock, self._console_ended)
         self.last_lines: deque[str] = deque(maxlen=LINES_KEPT)
         self.launched_at: datetime | None = None
         """When it was last started by this agent."""
         self._node = node
-        self._on_line = on_line
+        self._ear = ear
         self._looks = self._looked = 0
         self._reopening: asyncio.Task[None] | None = None
 
@@ -76,6 +78,7 @@ class Game:
     def specify(self, specification: Specification) -> None:
         """Another specification, from the next start on."""
         self.record = replace(self.record, specification=specification)
+        self.console.log.keep(specification.console)
 
     async def look(self) -> bool:
         """Asks the engine how the container is. Whether the answer is to be believed: it was not overtaken by a later one.
@@ -97,9 +100,13 @@ class Game:
         return True
 
     async def take_up_console(self) -> None:
-        """Reads on where a game runs whose console nobody reads. That of a paused one cannot be opened."""
+        """Reads on where a game runs whose console nobody reads, and reads what one wrote that ended meanwhile. That of a paused one cannot be
+        opened.
+        """
         if self.is_running and not self.is_paused and not self.console.is_open:
-            await self.console.open()
+            await self.console.open(is_running=True)
+        elif self.container is not None and self.container.finished_at is not None and self.launched_at is None:
+            await self.console.read_back()
 
     async def make(self, overtaken: asyncio.Event, on_progress: OnProgress) -> None:
         """Makes folder and container as the specification wants them; a container that is as it should be stays, another is made anew.
@@ -246,6 +253,8 @@ class Game:
             await self._node.engine.remove(self.id)
         if not keep_data:
             await asyncio.to_thread(folders.remove, self.folder)
+        await self.console.close()
+        await self._node.consoles.forget(self.id)
 
     async def close(self) -> None:
         """Lets go of the game, which goes on."""
@@ -267,6 +276,9 @@ class Game:
         uid = self.record.uid
         return Plan(self.id, self._node.id, self.record.specification, self.folder, uid, self._node.gid_of(uid))
 
-    def _hear(self, stream: str, text: str) -> None:
-        self.last_lines.append(text)
-        self._on_line(stream, text)
+    def hear(self, stream: str, text: str) -> None:
+        self.last_lines.extend(text.rsplit("\n", LINES_KEPT)[-LINES_KEPT:])
+        self._ear.hear(stream, text)
+
+    def miss(self, lines: int) -> None:
+        self._ear.miss(lines)

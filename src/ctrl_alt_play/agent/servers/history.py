@@ -8,11 +8,11 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from ctrl_alt_play.agent.consoles.cutting import Cutters
 from ctrl_alt_play.agent.records import Memory, News
 from ctrl_alt_play.agent.servers import crashes
 from ctrl_alt_play.agent.servers.causes import Evidence
 from ctrl_alt_play.agent.servers.changes import GoodRun
-from ctrl_alt_play.agent.servers.console import Lines
 from ctrl_alt_play.agent.servers.game import Game
 from ctrl_alt_play.agent.servers.life import Life
 from ctrl_alt_play.agent.servers.node import Node
@@ -108,12 +108,13 @@ class History:
         """What was heard, if this agent started the run; else what Docker has kept of it."""
         if self._game.last_lines and self._game.launched_at is not None:
             return list(self._game.last_lines)
-        streams, found = {"stdout": Lines(), "stderr": Lines()}, list[str]()
+        cutters, found = Cutters(), list[str]()
         with suppress(Fault):
             since_s = None if since is None else since.timestamp()
             async for chunk in self._node.engine.logs(self._game.id, since_s=since_s, tail=crashes.MOST_LINES):
-                found += streams[chunk.stream].feed(chunk.data)
-        return found + [line for lines in streams.values() for line in lines.flush()]
+                text = cutters[chunk.stream].feed(chunk.data)
+                found += [] if text is None else text.split("\n")
+        return found + [text for _, text in cutters.flush()]
 
     def _free_bytes(self) -> int | None:
         try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from ctrl_alt_play.agent.consoles.consoles import Consoles
 from ctrl_alt_play.agent.engine.base import Engine
 from ctrl_alt_play.agent.journal import Journal
 from ctrl_alt_play.agent.records import OperationRecord
@@ -25,7 +26,13 @@ class Teller(Protocol):
         """An accepted action is over; what it changed has been told."""
         ...
 
-    def line(self, server_id: str, stream: str, text: str) -> None: ...
+    def wrote(self, server_id: str, stream: str, text: str) -> None:
+        """A game wrote lines of one stream, joined by newlines."""
+        ...
+
+    def missed(self, server_id: str, lines: int) -> None:
+        """A game wrote so many lines so fast that they were left out."""
+        ...
 
     def progress(self, progress: OperationProgress) -> None: ...
 
@@ -42,6 +49,7 @@ class Node:
     folder: Path
     owns_folders: bool
     """Whether this agent may give each server a user of its own; else all run as the agent's."""
+    consoles: Consoles = field(kw_only=True)
     boot_id: str = ""
     """Another one after the machine was booted again."""
     starting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STARTS_AT_ONCE))

@@ -6,8 +6,9 @@ from typing import Any
 
 import structlog
 
+from ctrl_alt_play.agent.consoles import expressions
+from ctrl_alt_play.agent.consoles.ansi import plain
 from ctrl_alt_play.agent.figures.queries import QUERIES
-from ctrl_alt_play.agent.servers.ansi import plain
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import REGEX, Probe, Readiness, Specification
 
@@ -104,15 +105,8 @@ def _compiled(text: str) -> Any | None:
 
 
 def _compile(text: str) -> Any:
-    """RE2 is loaded when the first server has such a text: most have none."""
-    import re2  # type: ignore[import-untyped]  # noqa: PLC0415 - it comes without types
-
-    options = re2.Options()
-    options.max_mem = PATTERN_BYTES
-    options.log_errors = False
-    options.never_capture = True
     try:
-        return re2.compile(text.removeprefix(REGEX), options)
-    except re2.error as error:
-        reason = b" ".join(error.args).decode(errors="replace")
+        return expressions.compiled(text.removeprefix(REGEX), PATTERN_BYTES)
+    except expressions.Error as error:
+        reason = expressions.reason(error)
         raise Fault(ErrorCode.CONFIG_INVALID, f"The readiness text {text!r} cannot be used: {reason}.") from error

@@ -49,7 +49,7 @@ class Server:
     ) -> None:
         is_ending = any("asked_at" in each.phase and "stopped_at" not in each.phase for each in unfinished)
         self.life = remembered(record.memory, record.specification.hold, is_ending=is_ending)
-        self.game = Game(record, node, self._hear)
+        self.game = Game(record, node, self)
         self.inbox = Inbox()
         self.line_turns, self.file_turns = Turns(), Turns()
         """For what goes on beside actions, and does not wait for the other."""
@@ -263,6 +263,7 @@ class Server:
     async def _by_itself(self, what: str, work: Awaitable[None]) -> None:
         """Nobody waits for it, so how it ends is told by what the server then is. A kill or a cancellation may overtake it, too."""
         log.info("node_acts", server_id=self.id, what=what, desired=self.life.desired, hold=self.life.hold)
+        self.inbox.overtaken.clear()  # what it gave way to before may have been cancelled since
         pause_s = 0.0
         try:
             await work
@@ -383,7 +384,12 @@ class Server:
         self._is_lost = self._history.was_lost = True
         self.inbox.arrived.set()
 
-    def _hear(self, stream: str, text: str) -> None:
-        self._node.teller.line(self.id, stream, text)
+    def hear(self, stream: str, text: str) -> None:
+        """The game wrote lines."""
+        self._node.teller.wrote(self.id, stream, text)
         if self.watch is not None:
-            self.watch.line(text)
+            self.watch.hear(text)
+
+    def miss(self, lines: int) -> None:
+        """The game wrote lines that nobody has read."""
+        self._node.teller.missed(self.id, lines)

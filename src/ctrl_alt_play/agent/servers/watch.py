@@ -6,8 +6,8 @@ from contextlib import suppress
 
 import structlog
 
+from ctrl_alt_play.agent.consoles.cutting import Cutters
 from ctrl_alt_play.agent.engine.base import Container, Engine
-from ctrl_alt_play.agent.servers.console import Lines
 from ctrl_alt_play.agent.servers.readiness import Signs, answers
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.protocol.errors import Fault
@@ -56,7 +56,7 @@ class Watch:
     def begin(self, lines: Iterable[str], engine: Engine | None = None) -> None:
         """Watches in a task of its own, after a look at the `lines` that the game has written already; with an `engine`, at all of them."""
         for line in lines:
-            self.line(line)
+            self.hear(line)
         self._task = asyncio.create_task(self._watch(engine), name=f"readiness {self._server_id}")
 
     def go_on(self, *, is_ready: bool) -> None:
@@ -66,9 +66,11 @@ class Watch:
         if is_ready and self._rule.lost and self._rule.probe is not None:
             self._task = asyncio.create_task(self._stay(self._rule.probe), name=f"readiness {self._server_id}")
 
-    def line(self, text: str) -> None:
-        """The game wrote a line. Returns at once."""
-        if not self.decided.is_set() and not self._seen.is_set() and self._signs.sees(text):
+    def hear(self, text: str) -> None:
+        """The game wrote lines, joined by newlines. Returns at once."""
+        if self.decided.is_set() or self._seen.is_set() or self._signs.is_empty:
+            return
+        if any(self._signs.sees(line) for line in text.split("\n")):
             self._seen.set()
 
     def cancel(self) -> None:
@@ -126,10 +128,10 @@ class Watch:
 
     async def _read_back(self, engine: Engine) -> None:
         """What was written while the agent was away may hold the sign."""
-        streams = {"stdout": Lines(), "stderr": Lines()}
+        cutters = Cutters()
         async for chunk in engine.logs(self._server_id, since_s=self.started_at):
-            for line in streams[chunk.stream].feed(chunk.data):
-                self.line(line)
+            if (text := cutters[chunk.stream].feed(chunk.data)) is not None:
+                self.hear(text)
 
     def _decide(self, *, is_ready: bool | None) -> None:
         self.is_ready = is_ready

@@ -6,7 +6,7 @@ Everything else in this package is one way of doing it, within one process; anot
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from ctrl_alt_play.protocol.contents import Action, SystemInfo
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
@@ -106,7 +106,7 @@ class Sink(Protocol):
 
 
 class Gateway(Protocol):
-    """The way to agents. Never called within a transaction. Each of the two ways to speak raises `Fault`:
+    """The way to agents. Never called within a transaction. Each of the ways to speak raises `Fault`:
     `AGENT_OFFLINE`, `TIMEOUT`, `INSUFFICIENT_RESOURCES`, or whatever the agent refused with; `Unanswered` is one whose outcome is open.
     """
 
@@ -123,6 +123,12 @@ class Gateway(Protocol):
 
         An action that this connection's agent cannot know, or once called unknown, is refused as `UNKNOWN_ACTION` without asking.
         """
+        ...
+
+    async def ask(
+        self, node_id: str, action: Action, server_id: str, payload: Model | None, timeout_s: float = COMMAND_TIMEOUT_S
+    ) -> dict[str, Any]:
+        """What a node answers to one of `QUESTIONS`. The answer is no fact: it goes past the sink, and past what was said before."""
         ...
 
     async def tell(self, node_id: str, kind: str, content: Model) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
+from uuid import uuid4
 
 import structlog
 
@@ -31,6 +32,10 @@ DRAIN_DEADLINE_S = 5.0
 KEEP_TRIES = 3
 KEEP_PAUSE_S = 0.5
 SYNCHRONISE_PAUSE_S = 5.0
+QUESTIONS_AT_ONCE = 32
+"""However many want to know something, there is room for commands."""
+QUESTION = "ask_"
+"""So begin the ids of commands whose answers are no facts."""
 
 GOING_AWAY = 1001
 NOT_ALLOWED = 1008
@@ -95,6 +100,7 @@ class Connection:
         self._inbox: asyncio.Queue[Fact] = asyncio.Queue(INBOX_FACTS)
         self._outbox: asyncio.Queue[_Outgoing] = asyncio.Queue(OUTBOX_FRAMES)
         self._waiting: dict[str, _Question] = {}
+        self._asking = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         loop = asyncio.get_running_loop()
         self._introduction: asyncio.Future[SystemInfo] = loop.create_future()
         self._closing: asyncio.Future[tuple[int, str]] = loop.create_future()
@@ -153,6 +159,19 @@ class Connection:
         finally:
             self._waiting.pop(command_id, None)
             self.session.forget(command_id)
+
+    async def ask(self, action: Action, server_id: str, payload: Model | None, timeout_s: float) -> Response:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._asking.acquire()
+        except TimeoutError as error:
+            raise Undelivered(ErrorCode.TIMEOUT, f"Node {self.node_id} has too much else to answer.") from error
+        try:
+            if not self.is_ready:
+                raise Undelivered(ErrorCode.AGENT_OFFLINE, f"Node {self.node_id} has just gone.")
+            return await self.command(f"{QUESTION}{uuid4().hex}", action, server_id, payload, timeout_s)
+        finally:
+            self._asking.release()
 
     async def tell(self, kind: str, content: Model) -> None:
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -249,6 +268,9 @@ class Connection:
             return
         if self._is_late(received):
             self.close(TRY_AGAIN, "the node speaks more than it was taken for")
+        if received.answered is not None and received.answered.id.startswith(QUESTION):
+            self._answer(received.answered)
+            return
         for fact in (received.told, received.answered):
             if fact is not None:
                 await self._inbox.put(fact)

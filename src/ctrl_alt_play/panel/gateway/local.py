@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -19,14 +20,14 @@ from ctrl_alt_play.panel.gateway.connection import (
 )
 from ctrl_alt_play.panel.gateway.rivals import Caller, Rivals
 from ctrl_alt_play.panel.gateway.watch import Watch
-from ctrl_alt_play.protocol.contents import Action
+from ctrl_alt_play.protocol.contents import QUESTIONS, Action
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import OLDEST_VERSION, REPLACED, Response
 from ctrl_alt_play.protocol.specification import Model
 
 CLOSE_ALL_DEADLINE_S = 1.0
 LONGEST_KEEP_PAUSE_S = 5.0
-_OF_PART_2 = (Action.UPDATE_SERVER, Action.ADOPT_SERVER, Action.CANCEL)
+_OF_PART_2 = frozenset((Action.UPDATE_SERVER, Action.ADOPT_SERVER, Action.CANCEL, *QUESTIONS))
 """`send_command` is not among them: whether an agent of part 1 knows it is found out by asking."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -119,17 +120,23 @@ class LocalGateway:
         command_id: str,
         timeout_s: float = COMMAND_TIMEOUT_S,
     ) -> Response:
+        connection = self._knowing(node_id, action)
+        response = await connection.command(command_id, action, server_id, payload, timeout_s)
+        return _accepted(connection, action, response)
+
+    async def ask(
+        self, node_id: str, action: Action, server_id: str, payload: Model | None, timeout_s: float = COMMAND_TIMEOUT_S
+    ) -> dict[str, Any]:
+        connection = self._knowing(node_id, action)
+        response = await connection.ask(action, server_id, payload, timeout_s)
+        return _accepted(connection, action, response).data or {}
+
+    def _knowing(self, node_id: str, action: Action) -> Connection:
         connection = self._ready(node_id)
         is_too_old = action in _OF_PART_2 and connection.session.version == OLDEST_VERSION
         if is_too_old or action in connection.unknown_actions:
             raise Fault(ErrorCode.UNKNOWN_ACTION, f"The agent of node {node_id} does not know {action}: upgrade it.")
-        response = await connection.command(command_id, action, server_id, payload, timeout_s)
-        if response.success:
-            return response
-        fault = fault_of(response)
-        if fault.code is ErrorCode.UNKNOWN_ACTION:
-            connection.unknown_actions.add(action)
-        raise fault
+        return connection
 
     async def tell(self, node_id: str, kind: str, content: Model) -> None:
         await self._ready(node_id).tell(kind, content)
@@ -161,3 +168,12 @@ class LocalGateway:
         if connection is None or not connection.is_ready:
             raise Undelivered(ErrorCode.AGENT_OFFLINE, f"Node {node_id} is not connected to the panel.")
         return connection
+
+
+def _accepted(connection: Connection, action: Action, response: Response) -> Response:
+    if response.success:
+        return response
+    fault = fault_of(response)
+    if fault.code is ErrorCode.UNKNOWN_ACTION:
+        connection.unknown_actions.add(action)
+    raise fault

@@ -7,6 +7,7 @@ from typing import assert_never
 import structlog
 
 from ctrl_alt_play.clock import Clock
+from ctrl_alt_play.panel.consoles.service import Consoles
 from ctrl_alt_play.panel.db import Database
 from ctrl_alt_play.panel.gateway.base import Arrival, Fact, Gateway, OutOfStep, Reception, Taken
 from ctrl_alt_play.panel.intake import axes, durable, part1, plain, responses, truth, welcome
@@ -17,7 +18,6 @@ from ctrl_alt_play.panel.intake.taking import Taking
 from ctrl_alt_play.panel.nodes import service as nodes
 from ctrl_alt_play.panel.operations.progress import Progress
 from ctrl_alt_play.panel.operations.watched import Watched
-from ctrl_alt_play.panel.servers.console import Consoles
 from ctrl_alt_play.panel.servers.turns import Turns
 from ctrl_alt_play.protocol.contents import (
     ErrorReport,
@@ -28,6 +28,7 @@ from ctrl_alt_play.protocol.contents import (
     StatusReport,
     SystemInfo,
 )
+from ctrl_alt_play.protocol.live import ConsoleBatch
 from ctrl_alt_play.protocol.panel_session import Answered, Told
 from ctrl_alt_play.protocol.part2 import OperationProgress, StateSnapshot
 
@@ -85,6 +86,7 @@ class Recorder:
 
     async def synchronise(self, node_id: str) -> None:
         presence = self._presences[node_id]
+        self._consoles.came(node_id, presence.spool_id)
         if presence.speaks_part_2:
             await self._catching_up.catch_up(node_id)
         else:
@@ -119,8 +121,10 @@ class Recorder:
         node_id = presence.node_id
         match fact:
             case Told(content=ServerOutput() as output):
-                time = output.timestamp or self._clock.utc()
-                self._consoles.write(node_id, output.server_id, output.output, output.stream, time)
+                self._consoles.write(node_id, output)
+                return True
+            case Told(content=ConsoleBatch() as batch, seq=None):
+                self._consoles.tell(node_id, batch)
                 return True
             case Told(content=ErrorReport() as report):
                 log.warning("agent_error", node_id=node_id, code=report.code, message=report.message[:500])

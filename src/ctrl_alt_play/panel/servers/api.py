@@ -16,12 +16,10 @@ from ctrl_alt_play.panel.paging import Limit, Page, cut
 from ctrl_alt_play.panel.permissions import Permission, is_granted
 from ctrl_alt_play.panel.security import Actor, Allowed
 from ctrl_alt_play.panel.servers import service, views
-from ctrl_alt_play.panel.servers.console import CURSOR, Consoles
 from ctrl_alt_play.panel.servers.orders import Orders
 from ctrl_alt_play.panel.servers.schemas import (
     Adoption,
     ConsoleCommand,
-    ConsoleView,
     HoldRequest,
     NewServer,
     ServerChange,
@@ -38,10 +36,6 @@ ACCEPTED = status.HTTP_202_ACCEPTED
 
 async def _orders(request: Request) -> Orders:
     return cast("Orders", request.app.state.orders)
-
-
-async def _consoles(request: Request) -> Consoles:
-    return cast("Consoles", request.app.state.consoles)
 
 
 async def _clock(request: Request) -> Clock:
@@ -241,20 +235,6 @@ async def get_status(
     """What the panel last knew and how old that is; no node is waited for."""
     server = await service.get_visible(session, actor, server_id)
     return await views.status_view(session, server, clock.utc(), heard)
-
-
-@router.get("/{server_id}/console")
-async def read_console(
-    server_id: str,
-    session: Reading,
-    consoles: Annotated[Consoles, Depends(_consoles)],
-    actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_CONSOLE))],
-    lines: Annotated[int, Query(ge=1, le=1000)] = 200,
-    after: Annotated[str | None, Query(pattern=CURSOR, max_length=64)] = None,
-) -> ConsoleView:
-    """The last lines; or, with the `cursor` of an earlier answer as `after`, those that follow it."""
-    server = await service.get_visible(session, actor, server_id)
-    return ConsoleView.model_validate(consoles.read(server.node_id, server.id, lines, after))
 
 
 @router.get("/{server_id}/operations")

@@ -1,7 +1,7 @@
 """Servers as they travel."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -153,20 +153,3 @@ class ServerView(BaseModel):
     readiness: Readiness
     crash: CrashPolicy
     created_at: datetime
-
-
-class ConsoleLine(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-    number: int
-    stream: Literal["stdout", "stderr"]
-    text: str
-    time: datetime
-
-
-class ConsoleView(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-    lines: list[ConsoleLine]
-    cursor: str = Field(description="give it as `after` for what follows")
-    missed: int = Field(description="lines after the cursor given that are not kept any more")

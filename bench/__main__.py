@@ -17,7 +17,7 @@ import httpx
 from tests.integration.installation import Installation, free_port
 from tests.waiting import until
 
-from bench import boot, events, idle, orders
+from bench import agent, boot, events, idle, orders
 from bench.place import Bare, Place
 from ctrl_alt_play.up import engine
 
@@ -25,6 +25,7 @@ PARTS: dict[str, Callable[[Place], None]] = {
     "orders": orders.measure,
     "events": events.measure,
     "boot": boot.measure,
+    "agent": agent.measure,
     "idle": idle.measure,
     "idle-part-1": partial(idle.measure, part=1),
 }

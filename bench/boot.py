@@ -40,12 +40,12 @@ TINY = Recipe(_assemble, _ingredients, changes=(), check=("/bin/sleep", "0"))
 def measure(place: Place) -> None:
     image.build(IMAGE, TINY, place.folder / "cache", lambda _: None)
     with ThreadPoolExecutor(AT_ONCE) as people:
-        ids = list(people.map(lambda _: _run_server(place), range(SERVERS)))
+        ids = list(people.map(lambda _: run_server(place), range(SERVERS)))
         _measure_boots(place, [f"ctrl-alt-play-{server_id}" for server_id in ids])
         list(people.map(lambda server_id: place.installation.do("DELETE", f"/api/servers/{server_id}"), ids))
 
 
-def _run_server(place: Place) -> str:
+def run_server(place: Place) -> str:
     """Of a game that only sleeps, which no signal but one ends."""
     server_id = place.installation.create(image=IMAGE, startup="/bin/sleep infinity", stop={"signal": "SIGKILL"})
     place.installation.do("POST", f"/api/servers/{server_id}/start")

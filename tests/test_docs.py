@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from ctrl_alt_play.agent.config import AgentConfig
-from ctrl_alt_play.agent.servers.queries import QUERIES
+from ctrl_alt_play.agent.figures.queries import QUERIES
 from ctrl_alt_play.cli.main import app
 from ctrl_alt_play.panel.config import Config
 from ctrl_alt_play.protocol.contents import EVENTS, TO_AGENT, TO_PANEL, Action

@@ -1,4 +1,7 @@
-"""The panel's REST API, for programs: the command line, the demo, and scripts of your own."""
+"""The panel's REST API, for programs: the command line, the demo, and scripts of your own.
+
+httpx is loaded when something is asked: an agent is started by the same command line, asks nothing, and would hold it for months.
+"""
 
 import json
 import os
@@ -8,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
+if TYPE_CHECKING:
+    import httpx
 
 CALL_TIMEOUT_S = 30.0
 FOLLOW_EVERY_S = 0.1
@@ -95,6 +99,8 @@ class Api:
     """Raises: ApiError, the login can be none: its address or its token is not one."""
 
     def __init__(self, login: Login) -> None:
+        import httpx  # noqa: PLC0415 - see above
+
         if not (login.token.isascii() and login.token.isprintable()):
             raise ApiError("NOT_LOGGED_IN", "The token is none that a panel gave: run `ctrl-alt-play login`.", 401)
         headers = {"Authorization": f"Bearer {login.token}"} if login.token else {}
@@ -115,6 +121,8 @@ class Api:
         Raises:
             ApiError: with the panel's code and sentence, or `UNREACHABLE`.
         """
+        import httpx  # noqa: PLC0415 - see above
+
         try:
             response = self._http.request(method, path, json=body, params=_given(query))
         except httpx.HTTPError as error:
@@ -127,7 +135,7 @@ class Api:
             return self._read(response)
         raise _error_of(response)
 
-    def _read(self, response: httpx.Response) -> _Answer:
+    def _read(self, response: "httpx.Response") -> _Answer:
         """Nothing is an empty answer."""
         try:
             answer = response.json(object_hook=_Answer) if response.content else _Answer()
@@ -176,7 +184,9 @@ def _given(query: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in query.items() if value is not None}
 
 
-def _address(url: str) -> httpx.URL:
+def _address(url: str) -> "httpx.URL":
+    import httpx  # noqa: PLC0415 - see above
+
     try:
         address = httpx.URL(url)
     except (httpx.InvalidURL, ValueError):
@@ -186,7 +196,7 @@ def _address(url: str) -> httpx.URL:
     return address
 
 
-def _error_of(response: httpx.Response) -> ApiError:
+def _error_of(response: "httpx.Response") -> ApiError:
     """The panel's sentence names the fields at fault."""
     try:
         problem = response.json()

@@ -12,8 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+try:
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # structlog would load it, for a look that is not ours: 3 MiB in each program
+    import structlog
+    from structlog.typing import EventDict, Processor, WrappedLogger
+finally:
+    if sys.modules.get("rich") is None:
+        sys.modules.pop("rich", None)
 
 from ctrl_alt_play.log_file import LogFile
 from ctrl_alt_play.redaction import Redaction

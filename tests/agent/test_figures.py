@@ -10,10 +10,11 @@ from tests.fakes.clock import HeldClock
 from tests.fakes.engine import FakeEngine
 from tests.fakes.until import until
 
-from ctrl_alt_play.agent.engine.base import Plan, Sample
+from ctrl_alt_play.agent.engine.base import Container, ContainerState, Plan, Sample
 from ctrl_alt_play.agent.engine.faults import unavailable
 from ctrl_alt_play.agent.engine.stats import sample_of
-from ctrl_alt_play.agent.servers.figures import DISK_AGE_S, FRESH_S, Meter, folder_bytes, resources_of
+from ctrl_alt_play.agent.figures.meter import DISK_AGE_S, FRESH_S, Meter, folder_bytes, resources_of
+from ctrl_alt_play.clock import at_seconds
 from ctrl_alt_play.protocol.specification import Limits, Specification
 
 READ = "2026-11-20T12:00:00.123456789Z"
@@ -91,8 +92,16 @@ def meter(counters: Counters, clock: HeldClock, tmp_path: Path) -> Meter:
     return Meter("one", counters, tmp_path, clock)
 
 
-async def cpu(meter: Meter, started_at_s: float | None = 90.0) -> float | None:
-    figures = await meter.measure(started_at_s)
+def box(started_at_s: float) -> Container:
+    """A container that no process of this machine belongs to: the engine is asked."""
+    return Container("c" * 64, "one", ContainerState.RUNNING, pid=1, started_at=at_seconds(started_at_s))
+
+
+BOX = box(90)
+
+
+async def cpu(meter: Meter, started_at_s: float = 90) -> float | None:
+    figures = await meter.measure(box(started_at_s))
     assert figures is not None
     return None if figures.cpu_percent is None else round(figures.cpu_percent, 6)
 
@@ -128,37 +137,37 @@ async def test_counters_that_began_anew_are_not_compared_with_the_old_ones(meter
 
 
 async def test_a_reading_that_was_just_taken_is_told_again(meter: Meter, counters: Counters, clock: HeldClock) -> None:
-    first = await meter.measure(90)
+    first = await meter.measure(BOX)
     assert first is not None
     counters.fail_next("sample", unavailable("gone"))
     clock.advance(FRESH_S - 0.1)
-    assert await meter.measure(90) == first
+    assert await meter.measure(BOX) == first
     meter.reset()
-    assert await meter.measure(90) is None
+    assert await meter.measure(BOX) is None
 
 
 async def test_an_engine_too_slow_to_answer_gives_the_last_reading(
     meter: Meter, counters: Counters, clock: HeldClock
 ) -> None:
-    assert await meter.measure(90) is not None
+    assert await meter.measure(BOX) is not None
     clock.advance(FRESH_S)
     async with counters.holding("sample"):
         began = asyncio.get_running_loop().time()
-        assert await meter.measure(90) is not None
+        assert await meter.measure(BOX) is not None
         assert asyncio.get_running_loop().time() - began < 0.8
     clock.advance(FRESH_S)
     counters.fail_next("sample", unavailable("gone"))
-    assert await meter.measure(90) is not None
+    assert await meter.measure(BOX) is not None
     meter.reset()
     counters.fail_next("sample", unavailable("gone"))
-    assert await meter.measure(90) is None
+    assert await meter.measure(BOX) is None
 
 
 async def test_the_disk_is_looked_at_again_when_the_last_look_is_old(
     meter: Meter, clock: HeldClock, tmp_path: Path
 ) -> None:
     async def disk() -> int | None:
-        figures = await meter.measure(90)
+        figures = await meter.measure(BOX)
         assert figures is not None
         return figures.disk_bytes
 
@@ -183,7 +192,7 @@ def test_a_folders_size_counts_no_links_and_survives_what_vanishes(tmp_path: Pat
 
 async def test_figures_are_told_in_the_protocols_words(meter: Meter, counters: Counters) -> None:
     counters.read(100, 5)
-    told = resources_of(await meter.measure(90), Limits(disk=1000))
+    told = resources_of(await meter.measure(BOX), Limits(disk=1000))
     assert told is not None
     assert told.model_dump(by_alias=True) == {
         "cpu": 50.0,

@@ -20,9 +20,11 @@ from ctrl_alt_play.agent import journal as journals
 from ctrl_alt_play.agent import link as links
 from ctrl_alt_play.agent import spool
 from ctrl_alt_play.agent.config import AgentConfig
+from ctrl_alt_play.agent.figures.exposition import Exposition
 from ctrl_alt_play.agent.health import Health
 from ctrl_alt_play.agent.journal import Journal
 from ctrl_alt_play.agent.link import FIRST_DELAY_S, LONGEST_DELAY_S, REFUSED_DELAY_S, STABLE_AFTER_S, Backoff, Link
+from ctrl_alt_play.agent.main import sampler_of
 from ctrl_alt_play.agent.metrics import Metrics
 from ctrl_alt_play.agent.outbox import Outbox
 from ctrl_alt_play.agent.servers import lines
@@ -101,7 +103,9 @@ async def station(panel: ForeignPanel, tmp_path: Path, monkeypatch: pytest.Monke
     await home.begin()
     outbox = boxes[0]
     config = AgentConfig(panel_url=panel.url, node_id="node-1", agent_secret=SecretStr(SECRET), health_port=0)
-    link = Link(config, home.node, home.fleet, outbox, metrics)
+    sampler = sampler_of(home.node, home.fleet, outbox)
+    metrics.registry.register(Exposition(sampler))
+    link = Link(config, home.node, home.fleet, outbox, metrics, sampler)
     health = Health(config, home.node, home.fleet, link.connection, metrics)
     url = f"http://127.0.0.1:{await health.start()}"
     task = asyncio.create_task(link.run())

@@ -17,6 +17,7 @@ from ctrl_alt_play.agent.records import Entry, News
 from ctrl_alt_play.agent.servers.fleet import operation_of
 from ctrl_alt_play.protocol.contents import Action, Nothing, Outcome, ServerState, StatusChanged
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.live import Samples, ServerFigures
 from ctrl_alt_play.protocol.messages import encode
 from ctrl_alt_play.protocol.part2 import CommandCompleted, OperationProgress
 
@@ -194,6 +195,30 @@ async def test_a_panel_that_acknowledges_nothing_is_sent_no_more_than_so_much(se
     assert [frame["type"] for frame in await sent.all()] == ["answer"]
     sent.box.ack(len(first))
     assert (await sent.next())["seq"] == len(first) + 1
+
+
+async def test_figures_go_to_a_panel_of_part_2_alone_the_newest_of_each_server(sent: Sent) -> None:
+    sent.box.samples(figures(1))
+    sent.box.open()
+    sent.box.samples(figures(2))
+    sent.box.speak_part1(is_firm=True)
+    sent.box.samples(figures(3))
+    assert await sent.all() == []
+    sent.box.speak_part2(0)
+    sent.box.samples(figures(4))
+    sent.box.samples(figures(5))
+    (told,) = await sent.all()
+    assert told["event"] == "samples"
+    assert told["data"] == {"servers": [{"serverId": "one", "cpu": 5.0}]}
+    assert "seq" not in told
+    sent.box.samples(figures(6))
+    sent.box.open()
+    sent.box.speak_part2(0)
+    assert await sent.all() == []
+
+
+def figures(cpu: float) -> Samples:
+    return Samples(servers=(ServerFigures(server_id="one", cpu=cpu),))
 
 
 async def test_progress_is_the_newest_of_each_command_and_not_too_often(sent: Sent) -> None:

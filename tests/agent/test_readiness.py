@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ctrl_alt_play.agent.consoles.ansi import plain
+from ctrl_alt_play.agent.figures.queries import QUERIES
 from ctrl_alt_play.agent.servers import readiness
-from ctrl_alt_play.agent.servers.queries import QUERIES
 from ctrl_alt_play.agent.servers.readiness import Signs, answers, check
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.specification import Probe, Readiness, Specification
+from ctrl_alt_play.protocol.specification import Probe, Query, Readiness, Specification
 
 DONE = 'Done (2.5s)! For help, type "help"'
 COLOURED = "\x1b[32;1mDo\x1b[0mne \x1b]0;title\x07(2.5s)!"
@@ -159,9 +159,13 @@ def test_an_expression_that_the_node_cannot_search_for_is_refused_and_else_never
 
 
 def test_a_query_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(Fault, match=r"No game query is called 'doom12' here.*minecraft, quake1") as refused:
-        check(Specification(image="game", readiness=Readiness(probe=Probe(kind="query", protocol="doom12"))))
-    assert refused.value.code is ErrorCode.CONFIG_INVALID
+    for wanted in (
+        Specification(image="game", readiness=Readiness(probe=Probe(kind="query", protocol="doom12"))),
+        Specification(image="game", query=Query(protocol="doom12")),
+    ):
+        with pytest.raises(Fault, match=r"No game query is called 'doom12' here.*minecraft, mumble") as refused:
+            check(wanted)
+        assert refused.value.code is ErrorCode.CONFIG_INVALID
 
 
 @pytest.mark.parametrize(

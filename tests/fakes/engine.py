@@ -219,6 +219,10 @@ class FakeEngine(Calls):
         limit = box.plan.specification.limits.memory or 2**34
         return Sample(datetime.now(UTC).timestamp(), 10_000_000, 20 * 2**20, limit, 1000, 2000, 2)
 
+    async def disk_bytes(self) -> int:
+        await self._arrive("disk_bytes", "")
+        return 10 * 2**20
+
     async def close(self) -> None:
         for box in self.boxes.values():
             if box.running and box.running.ending:

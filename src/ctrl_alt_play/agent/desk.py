@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from ctrl_alt_play.agent.figures.sampler import Sampler
 from ctrl_alt_play.agent.journal import PATIENCE_S
 from ctrl_alt_play.agent.metrics import Metrics
 from ctrl_alt_play.agent.outbox import Outbox
@@ -25,7 +26,7 @@ from ctrl_alt_play.protocol.contents import (
     wire,
 )
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.live import AttachPayload, HistoryPayload, SearchPayload
+from ctrl_alt_play.protocol.live import AttachPayload, HistoryPayload, SearchPayload, WatchPayload
 from ctrl_alt_play.protocol.messages import MAX_FRAME_BYTES
 
 MOST_AT_ONCE = 256
@@ -36,9 +37,10 @@ log = structlog.get_logger(__name__)
 class Desk:
     """The one code path of all requests, in whichever shape they came. Actions are taken in order; questions are answered beside them."""
 
-    def __init__(self, node: Node, fleet: Fleet, outbox: Outbox, metrics: Metrics) -> None:
+    def __init__(self, node: Node, fleet: Fleet, outbox: Outbox, metrics: Metrics, sampler: Sampler) -> None:
         self._node = node
         self._fleet = fleet
+        self._sampler = sampler
         self._outbox = outbox
         self._metrics = metrics
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
@@ -53,6 +55,8 @@ class Desk:
                 work = self._send_line(request, session)
             case Action.CANCEL:
                 work = self._cancel(request, session)
+            case Action.WATCH_FIGURES:
+                work = self._watch(request, session)
             case Action.CONSOLE_ATTACH | Action.CONSOLE_DETACH | Action.CONSOLE_HISTORY | Action.CONSOLE_SEARCH:
                 work = self._answer_about_console(request, session)
             case LegacyRequest.FILE_READ | LegacyRequest.FILE_WRITE:
@@ -110,7 +114,7 @@ class Desk:
         server = self._fleet.servers.get(request.server_id)
         if server is None:
             raise Fault(ErrorCode.CONTAINER_NOT_FOUND, f"Server {request.server_id} has no container on this node.")
-        report = await status.report(server, self._node.clock)
+        report = await status.report(server, self._node.clock, self._sampler.players(server.id))
         self._outbox.answer(session.respond(request, "get_status command received", wire(report)))
         self._outbox.answer(session.event("server_status", report))
 
@@ -130,6 +134,12 @@ class Desk:
         await asyncio.wait({self._fleet.cancel(request.server_id, request.content.command_id)}, timeout=PATIENCE_S)
         log.info("cancelled", server_id=request.server_id, command_id=request.content.command_id)
         self._outbox.answer(session.accept(request))
+
+    async def _watch(self, request: Request, session: AgentSession) -> None:
+        if not isinstance(request.content, WatchPayload):
+            raise Fault(ErrorCode.INVALID_PAYLOAD, "Name the servers that are watched.")
+        self._sampler.watch(request.content)
+        self._outbox.answer(session.respond(request, f"{Action.WATCH_FIGURES} command received", {}))
 
     async def _answer_about_console(self, request: Request, session: AgentSession) -> None:
         server_id, consoles = self._fleet.find(request.server_id).id, self._node.consoles

@@ -14,6 +14,7 @@ import structlog
 from ctrl_alt_play import logs
 from ctrl_alt_play.agent.config import AgentConfig
 from ctrl_alt_play.agent.desk import Desk
+from ctrl_alt_play.agent.figures.sampler import Sampler
 from ctrl_alt_play.agent.metrics import Metrics
 from ctrl_alt_play.agent.outbox import Outbox, Speech
 from ctrl_alt_play.agent.servers.fleet import Fleet
@@ -74,14 +75,16 @@ class Connection:
 class Link:
     """Keeps the connection. Games do not depend on it."""
 
-    def __init__(self, config: AgentConfig, node: Node, fleet: Fleet, outbox: Outbox, metrics: Metrics) -> None:
+    def __init__(
+        self, config: AgentConfig, node: Node, fleet: Fleet, outbox: Outbox, metrics: Metrics, sampler: Sampler
+    ) -> None:
         self.connection = Connection()
         self._config = config
         self._node = node
         self._fleet = fleet
         self._outbox = outbox
         self._metrics = metrics
-        self._desk = Desk(node, fleet, outbox, metrics)
+        self._desk = Desk(node, fleet, outbox, metrics, sampler)
         self._answers = Answers()
         self._reconfigured = asyncio.Event()
 

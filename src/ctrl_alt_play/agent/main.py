@@ -14,11 +14,16 @@ from ctrl_alt_play import __version__
 from ctrl_alt_play.agent.config import LINK_SETTINGS, AgentConfig
 from ctrl_alt_play.agent.consoles.consoles import Consoles
 from ctrl_alt_play.agent.engine.docker import DockerEngine
+from ctrl_alt_play.agent.figures.census import Census
+from ctrl_alt_play.agent.figures.exposition import Exposition
+from ctrl_alt_play.agent.figures.host import Host
+from ctrl_alt_play.agent.figures.sampler import Sampler
 from ctrl_alt_play.agent.health import Health
 from ctrl_alt_play.agent.journal import Journal
 from ctrl_alt_play.agent.link import Link
 from ctrl_alt_play.agent.metrics import Metrics
 from ctrl_alt_play.agent.outbox import Outbox
+from ctrl_alt_play.agent.servers import status, telling
 from ctrl_alt_play.agent.servers.fleet import Fleet
 from ctrl_alt_play.agent.servers.node import Node, machine_boot_id
 from ctrl_alt_play.clock import SystemClock
@@ -67,7 +72,9 @@ async def _run_parts(
         boot_id=boot_id,
     )
     fleet = Fleet(node, own_uid=None if is_root else os.geteuid())
-    link = Link(config, node, fleet, outbox, metrics)
+    sampler = sampler_of(node, fleet, outbox)
+    metrics.registry.register(Exposition(sampler))
+    link = Link(config, node, fleet, outbox, metrics, sampler)
     live.tell(LINK_SETTINGS, link.reconfigure)
     health = Health(config, node, fleet, link.connection, metrics)
     port = await health.start()
@@ -76,6 +83,7 @@ async def _run_parts(
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(fleet.run(), name="fleet"),
+                tasks.create_task(sampler.run(), name="sampler"),
                 tasks.create_task(journal.guard(), name="journal guard"),
                 tasks.create_task(_run_when_ready(link, fleet, supervisor), name="link"),
                 tasks.create_task(supervisor.keep_informed(lambda: _status(link, fleet)), name="supervisor"),
@@ -87,6 +95,14 @@ async def _run_parts(
     finally:
         await health.stop()
         await consoles.close()
+
+
+def sampler_of(node: Node, fleet: Fleet, outbox: Outbox) -> Sampler:
+    """Measures what the fleet runs; figures go to the panel that is connected, joins and leaves into the journal."""
+    clock, journal = node.clock, node.journal
+    census = Census(clock, lambda changed: journal.put(telling.players(changed, clock.utc())))
+    host = Host(node.engine, node.folder, clock)
+    return Sampler(lambda: status.running(fleet.servers.values()), host, census, clock, outbox.samples)
 
 
 async def _run_when_ready(link: Link, fleet: Fleet, supervisor: Supervisor) -> None:

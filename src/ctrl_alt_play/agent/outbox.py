@@ -12,12 +12,14 @@ from enum import Enum
 import structlog
 
 from ctrl_alt_play.agent.consoles.feed import Feed
+from ctrl_alt_play.agent.figures.newest import Newest
 from ctrl_alt_play.agent.journal import Journal
 from ctrl_alt_play.agent.output import Outputs
 from ctrl_alt_play.agent.records import OperationRecord, Spooled
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.protocol.contents import ErrorReport, Outcome, ServerState, ServerStatus, wire
 from ctrl_alt_play.protocol.errors import Fault
+from ctrl_alt_play.protocol.live import Samples
 from ctrl_alt_play.protocol.messages import Event, Legacy, Message, encode
 from ctrl_alt_play.protocol.part2 import OperationProgress
 
@@ -87,6 +89,7 @@ class Outbox:
         self._progress: dict[str, OperationProgress] = {}
         self._progress_at = 0.0
         self._outputs = Outputs(clock, on_dropped)
+        self._figures = Newest()
         self._wake = asyncio.Event()
         self._feed = feed
         journal.on_written = feed.on_more = self._wake.set
@@ -124,6 +127,7 @@ class Outbox:
         self._answers = Answers()
         self._events.clear()
         self._progress.clear()
+        self._figures.clear()
         self._feed.detach_all()
         self._fetched = self._sent = 0
         self._is_firm = False
@@ -149,6 +153,12 @@ class Outbox:
         """The newest of each command goes, at most every `PROGRESS_EVERY_S`; only part 2 knows of it."""
         if self.speech is Speech.PART2:
             self._progress[progress.command_id] = progress
+            self._wake.set()
+
+    def samples(self, samples: Samples) -> None:
+        """Only the newest of each server goes; only part 2 knows of it."""
+        if self.speech is Speech.PART2:
+            self._figures.put(samples)
             self._wake.set()
 
     def wrote(self, server_id: str, stream: str, text: str) -> None:
@@ -239,6 +249,8 @@ class Outbox:
             self._progress_at = self._clock.monotonic() + PROGRESS_EVERY_S
             command_id = next(iter(self._progress))
             return Event(event="operation_progress", data=wire(self._progress.pop(command_id)))
+        if self._figures:
+            return self._figures.take()
         if self.speech is Speech.PART2:
             return self._feed.take()
         due_s = self._output_due_in_s()

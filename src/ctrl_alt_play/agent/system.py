@@ -6,8 +6,8 @@ import psutil
 
 from ctrl_alt_play import __version__
 from ctrl_alt_play.agent.engine.base import EngineInfo
+from ctrl_alt_play.agent.figures.queries import QUERIES
 from ctrl_alt_play.agent.servers.node import Node
-from ctrl_alt_play.agent.servers.queries import QUERIES
 from ctrl_alt_play.protocol.contents import SystemInfo
 from ctrl_alt_play.protocol.errors import Fault
 from ctrl_alt_play.protocol.messages import OLDEST_VERSION, VERSION

@@ -88,6 +88,9 @@ class Sample:
     received_bytes: int
     sent_bytes: int
     pids: int
+    read_bytes: int | None = None
+    """From block devices; None where that is not counted."""
+    written_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +195,10 @@ class Engine(Protocol):
 
     async def sample(self, server_id: str) -> Sample | None:
         """The counters of a running container; None when it does not run. Takes milliseconds."""
+        ...
+
+    async def disk_bytes(self) -> int:
+        """What images, containers, volumes and the build cache take on the disk. The engine looks at all of them, which may take minutes."""
         ...
 
     async def close(self) -> None: ...

@@ -35,7 +35,7 @@ from ctrl_alt_play.agent.engine.documents import change_of, container_of, subnet
 from ctrl_alt_play.agent.engine.faults import fault_of, unavailable
 from ctrl_alt_play.agent.engine.ports import conflict, wanted_ports
 from ctrl_alt_play.agent.engine.pull import Pull
-from ctrl_alt_play.agent.engine.stats import sample_of
+from ctrl_alt_play.agent.engine.stats import disk_of, sample_of
 from ctrl_alt_play.agent.engine.streams import STREAMS, frames, lines, raw
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 
@@ -45,6 +45,7 @@ INFO_TIMEOUT_S = 2.0
 PULL_TIMEOUT_S = 1800.0
 EVENTS_TIMEOUT_S = 5.0
 LOG_PAUSE_S = 10.0
+DISK_TIMEOUT_S = 300.0
 WRITE_TIMEOUT_S = 0.8
 LOOKS_AT_ONCE = 16
 _WATCHED = ["create", "start", "pause", "unpause", "die", "destroy", "oom"]
@@ -326,6 +327,13 @@ class DockerEngine:
                 async with await query as response:
                     return sample_of(await response.json())
         return None
+
+    async def disk_bytes(self) -> int:
+        async with _translated(DISK_TIMEOUT_S):
+            timeout = aiohttp.ClientTimeout(total=DISK_TIMEOUT_S)
+            query = self._docker._do_query("system/df", "GET", timeout=timeout)  # noqa: SLF001 - aiodocker does not know it
+            async with await query as response:
+                return disk_of(await response.json())
 
     async def close(self) -> None:
         if self._client is not None:

@@ -13,9 +13,9 @@ from ctrl_alt_play.agent.consoles.console import Console, Ear
 from ctrl_alt_play.agent.engine.base import Container, Plan
 from ctrl_alt_play.agent.engine.container import fingerprint
 from ctrl_alt_play.agent.engine.faults import is_beyond_start
+from ctrl_alt_play.agent.figures.meter import Meter
 from ctrl_alt_play.agent.records import ServerRecord
 from ctrl_alt_play.agent.servers import folder as folders
-from ctrl_alt_play.agent.servers.figures import Meter
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.servers.turns import Overtaken, give_way, unless_overtaken
 from ctrl_alt_play.protocol.contents import StopPayload

@@ -8,7 +8,7 @@ import structlog
 
 from ctrl_alt_play.agent.consoles import expressions
 from ctrl_alt_play.agent.consoles.ansi import plain
-from ctrl_alt_play.agent.servers.queries import QUERIES
+from ctrl_alt_play.agent.figures.queries import QUERIES
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import REGEX, Probe, Readiness, Specification
 
@@ -70,7 +70,7 @@ async def answers(probe: Probe, address: str, port: int, timeout_s: float) -> bo
 
 
 def check(specification: Specification) -> None:
-    """Whether this node can watch for the readiness that is asked for.
+    """Whether this node can watch for the readiness, and ask for the players, as it is told to.
 
     Raises:
         Fault: `CONFIG_INVALID`.
@@ -79,11 +79,16 @@ def check(specification: Specification) -> None:
     for text in rule.text:
         if text.startswith(REGEX):
             _compile(text)
-    if rule.probe is not None and rule.probe.kind == "query" and rule.probe.protocol not in QUERIES:
-        raise Fault(
-            ErrorCode.CONFIG_INVALID,
-            f"No game query is called {rule.probe.protocol!r} here. There are: {', '.join(sorted(QUERIES))}.",
-        )
+    if rule.probe is not None and rule.probe.kind == "query":
+        _check_query(rule.probe.protocol)
+    if specification.query is not None:
+        _check_query(specification.query.protocol)
+
+
+def _check_query(protocol: str | None) -> None:
+    if protocol not in QUERIES:
+        sentence = f"No game query is called {protocol!r} here. There are: {', '.join(sorted(QUERIES))}."
+        raise Fault(ErrorCode.CONFIG_INVALID, sentence)
 
 
 async def _connect(address: str, port: int) -> None:

@@ -1,13 +1,17 @@
 """The full status of a server, as `get_status` answers it."""
 
-from ctrl_alt_play.agent.servers.figures import resources_of
+from collections.abc import Iterable, Iterator
+
+from ctrl_alt_play.agent.figures.meter import resources_of
+from ctrl_alt_play.agent.figures.subject import Subject
 from ctrl_alt_play.agent.servers.server import Server
 from ctrl_alt_play.clock import Clock
-from ctrl_alt_play.protocol.contents import ServerState, StatusReport
+from ctrl_alt_play.protocol.contents import Players, ServerState, StatusReport
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.live import PlayersSeen
 
 
-async def report(server: Server, clock: Clock) -> StatusReport:
+async def report(server: Server, clock: Clock, players: PlayersSeen | None = None) -> StatusReport:
     """What the server is now, with fresh figures when it runs. Answers within 0.8 s.
 
     Raises:
@@ -19,11 +23,19 @@ async def report(server: Server, clock: Clock) -> StatusReport:
     if container is None:
         raise Fault(ErrorCode.CONTAINER_NOT_FOUND, f"Server {server.id} has no container on this node.")
     started_at_s = container.started_at.timestamp() if container.started_at else None
-    figures = await server.game.meter.measure(started_at_s) if container.is_running else None
+    figures = await server.game.meter.measure(container) if container.is_running else None
     return StatusReport(
         server_id=server.id,
         status=server.state,
         container_id=container.id,
         uptime=None if started_at_s is None else round(max(0.0, clock.utc().timestamp() - started_at_s), 3),
         resources=resources_of(figures, server.record.specification.limits),
+        players=None if players is None else Players(online=players.online, max=players.max, list=players.list),
     )
+
+
+def running(servers: Iterable[Server]) -> Iterator[Subject]:
+    """Those of the servers whose games run now, to be measured."""
+    for server in servers:
+        if server.container is not None and server.container.is_running:
+            yield Subject(server.container, server.record.specification, server.game.meter)

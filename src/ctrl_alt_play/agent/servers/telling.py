@@ -9,11 +9,13 @@ from ctrl_alt_play.agent.servers.life import FAILED, Life
 from ctrl_alt_play.clock import at_seconds
 from ctrl_alt_play.protocol.contents import Action, Outcome, ServerState, StatusChanged
 from ctrl_alt_play.protocol.errors import Fault
+from ctrl_alt_play.protocol.live import PlayersChanged
 from ctrl_alt_play.protocol.messages import ErrorBody
 from ctrl_alt_play.protocol.part2 import CommandCompleted, Orphan, ServerSnapshot, UnderWay
 
 PAUSED = "The game is paused on its node, as by `docker pause`: start the server, and it goes on."
 STATUS, COMPLETED, CRASHED = "server_status_changed", "command_completed", "server_crashed"
+PLAYERS = "players_changed"
 Result = dict[str, Any]
 
 
@@ -99,6 +101,11 @@ def word(operation: OperationRecord, state: ServerState, fault: Fault | None) ->
     if fault is not None:
         return FAILED.get(operation.action, Outcome.START_FAILED)
     return Outcome.DELETED if operation.action is Action.DELETE_SERVER else state
+
+
+def players(changed: PlayersChanged, at: datetime) -> Entry:
+    """Who came and went: history, for which no disk has to be flushed."""
+    return Entry(news=(News(PLAYERS, changed.server_id, changed, at),), is_light=True)
 
 
 def snapshot(

@@ -5,7 +5,8 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ctrl_alt_play.agent.engine.base import Engine, Sample
+from ctrl_alt_play.agent.engine.base import Container, Engine, Sample
+from ctrl_alt_play.agent.figures.cgroups import Counters
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.protocol.contents import Disk, Memory, Resources, Traffic
 from ctrl_alt_play.protocol.errors import Fault
@@ -30,13 +31,14 @@ class Figures:
 
 
 class Meter:
-    """Measures one server. It keeps the reading before, and does nothing by itself."""
+    """Measures one server: by its control groups, or else by asking the engine. It keeps the reading before, and does nothing by itself."""
 
     def __init__(self, server_id: str, engine: Engine, folder: Path, clock: Clock) -> None:
         self._server_id = server_id
         self._engine = engine
         self._folder = folder
         self._clock = clock
+        self._counters = Counters(clock)
         self._before: Sample | None = None
         self._last: Figures | None = None
         self._last_at = float("-inf")
@@ -53,26 +55,40 @@ class Meter:
         """The container started anew: its counters begin at zero."""
         self._before = self._last = None
 
-    async def measure(self, started_at_s: float | None) -> Figures | None:
+    @property
+    def last(self) -> Figures | None:
+        """What was measured last, of the run that goes on."""
+        return self._last
+
+    async def measure(self, container: Container) -> Figures | None:
         """A fresh reading, or the last one when the engine is too slow to answer; None while nothing runs."""
         if self._last is not None and self._clock.monotonic() - self._last_at < FRESH_S:
             return replace(self._last, disk_bytes=self._disk_bytes)
         disk = asyncio.create_task(self._measure_disk(), name=f"disk {self._server_id}")
-        try:
-            async with asyncio.timeout(SAMPLE_TIMEOUT_S):
-                sample = await self._engine.sample(self._server_id)
-        except (TimeoutError, Fault):
-            sample = self._last.sample if self._last else None
+        sample = await asyncio.to_thread(self.read, container) or await self.ask()
         await disk
         if sample is None:
-            return None
-        return self._compare(sample, started_at_s)
+            return None if self._last is None else self.take(self._last.sample, container)
+        return self.take(sample, container)
 
-    def _compare(self, sample: Sample, started_at_s: float | None) -> Figures:
+    def read(self, container: Container) -> Sample | None:
+        """The counters as the kernel has them, where this agent sees them. Blocks, for less than a millisecond."""
+        return self._counters.read(container)
+
+    async def ask(self) -> Sample | None:
+        """The counters as the engine tells them; None when it does not, or not in time."""
+        try:
+            async with asyncio.timeout(SAMPLE_TIMEOUT_S):
+                return await self._engine.sample(self._server_id)
+        except (TimeoutError, Fault):
+            return None
+
+    def take(self, sample: Sample, container: Container) -> Figures:
+        """Figures from a reading of the counters of a container that runs."""
         before = self._before
-        if before is None or before.cpu_ns > sample.cpu_ns:
-            began_at_s = sample.read_at_s if started_at_s is None else started_at_s
-            before = replace(sample, read_at_s=began_at_s, cpu_ns=0)
+        if before is None or before.cpu_ns > sample.cpu_ns or before.read_at_s > sample.read_at_s:
+            started_at_s = container.started_at.timestamp() if container.started_at else sample.read_at_s
+            before = replace(sample, read_at_s=started_at_s, cpu_ns=0)
         span_s = sample.read_at_s - before.read_at_s
         if span_s >= SHORTEST_SPAN_S:
             cpu: float | None = (sample.cpu_ns - before.cpu_ns) / 1e7 / span_s
@@ -81,6 +97,12 @@ class Meter:
             cpu = self._last.cpu_percent if self._last else None
         self._last, self._last_at = Figures(sample, cpu, self._disk_bytes), self._clock.monotonic()
         return self._last
+
+    async def look_at_disk(self) -> None:
+        """Has the files looked at again, however long that takes; a look that is under way is as good."""
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look(), name=f"disk look {self._server_id}")
+        await asyncio.wait({self._looking})
 
     async def _measure_disk(self) -> None:
         """Looks again when the last look is old, and waits a moment for it, but not for a large folder."""

@@ -185,7 +185,6 @@ def test_what_a_hold_keeps_down_can_be_stopped_so_that_it_stays_down() -> None:
         check(Action.STOP_SERVER, unwanted, [])
 
 
-
 @pytest.mark.parametrize("action", [START, RESTART])
 def test_what_is_on_hold_is_not_started(action: Action) -> None:
     held = Life(observed=S.STOPPED, hold=Hold.SUSPENDED)

@@ -17,7 +17,7 @@ from tests.foreign.agent import ForeignAgent
 from ctrl_alt_play.clock import SystemClock
 from ctrl_alt_play.panel.bootstrap import Bootstrapped, bootstrap
 from ctrl_alt_play.panel.config import Config, load
-from ctrl_alt_play.panel.main import create_app
+from ctrl_alt_play.panel.main import create_app, end_streams
 from ctrl_alt_play.panel.serving import Server, listen, uvicorn_config
 
 PASSWORD = "correct horse battery"
@@ -140,7 +140,7 @@ class PanelUnderTest:
         sockets = listen(self.config)
         self.people_port, self.agents_port = (bound.getsockname()[1] for bound in sockets)
         self.app = create_app(self.config, self.clock, TICK_S)
-        self._server = Server(uvicorn_config(self.app), self.app.state.gateway, self.app.state.consoles.close)
+        self._server = Server(uvicorn_config(self.app), self.app.state.gateway, lambda: end_streams(self.app))
         self._serving = asyncio.create_task(self._server.serve(sockets=sockets), name="panel under test")
         await until(lambda: self._server.started)
         self.admin = await self._with_token(self.bootstrapped.access_token)

@@ -7,10 +7,11 @@ time, and the others stand in line. Statements on SQLite run in the loop: what r
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, NamedTuple, cast
 
 import structlog
 from fastapi import Depends
@@ -19,7 +20,7 @@ from sqlalchemy import JSON, URL, DateTime, Dialect, MetaData, event, make_url, 
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 from ctrl_alt_play.panel.errors import Conflict, Unavailable
@@ -65,6 +66,50 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON}  # noqa: RUF012 - SQLAlchemy reads it as it stands
 
 
+class Touched(NamedTuple):
+    """A row that a transaction made, changed or removed."""
+
+    table: str
+    id: str
+    server_id: str | None = None
+    node_id: str | None = None
+    is_same: bool = True
+    """It was there before, and still is."""
+
+
+Listener = Callable[[AbstractSet[Touched]], None]
+
+
+class _Noting(Session):
+    """Notes which rows it writes as objects. What is written without them is told by `touch`."""
+
+
+@event.listens_for(_Noting, "after_flush")
+def _note(session: Session, _: object) -> None:
+    for row in (row for row in session.dirty if session.is_modified(row)):
+        _note_row(session, row, is_same=True)
+    for rows in (session.new, session.deleted):
+        for row in rows:
+            _note_row(session, row, is_same=False)
+
+
+def _note_row(session: Session, row: Any, *, is_same: bool) -> None:
+    """`row` is of any model."""
+    if isinstance(row.id, str):
+        of = (getattr(row, "server_id", None), getattr(row, "node_id", None))
+        _notes(session).add(Touched(row.__tablename__, row.id, *of, is_same))
+
+
+def touch(session: AsyncSession, *touched: Touched) -> None:
+    """What this transaction writes without objects, for whoever listens."""
+    _notes(session).update(touched)
+
+
+def _notes(session: Session | AsyncSession) -> set[Touched]:
+    notes: set[Touched] = session.info.setdefault("touched", set())
+    return notes
+
+
 class Database:
     """The panel's database. `close` it at the end."""
 
@@ -73,7 +118,8 @@ class Database:
         self._file = _File(url) if url.startswith("sqlite") else None
         self._writer = self._file.writer if self._file else self.engine
         self._reading = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._writing = async_sessionmaker(self._writer, expire_on_commit=False)
+        self._writing = async_sessionmaker(self._writer, expire_on_commit=False, sync_session_class=_Noting)
+        self._listeners: list[Listener] = []
         self._users = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -94,6 +140,15 @@ class Database:
         with self._committing():
             async with self._writing() as session, session.begin():
                 yield session
+        self._tell(_notes(session))
+
+    def listen(self, listener: Listener) -> None:
+        """Told of what each transaction touched, once it is committed. It must not wait, nor fail."""
+        self._listeners.append(listener)
+
+    def _tell(self, touched: AbstractSet[Touched]) -> None:
+        for listener in self._listeners if touched else ():
+            listener(touched)
 
     @asynccontextmanager
     async def writing_rows(self) -> AsyncIterator[AsyncConnection]:
@@ -102,11 +157,18 @@ class Database:
             async with self._writer.begin() as connection:
                 yield connection
 
-    async def change(self, *changes: Change) -> bool:
+    async def change(self, *changes: Change, touched: AbstractSet[Touched] = frozenset()) -> bool:
         """A transaction of what needs no look at anything, without what one costs otherwise. Whether each found its row: else none is done.
+        Listeners are told that these were `touched`.
 
         Raises: Conflict, as `writing`.
         """
+        is_done = await self._change(changes)
+        if is_done:
+            self._tell(touched)
+        return is_done
+
+    async def _change(self, changes: Sequence[Change]) -> bool:
         if self._file is not None:
             with self._committing():
                 return await self._file.direct.change(changes)

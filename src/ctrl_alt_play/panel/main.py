@@ -26,12 +26,16 @@ from ctrl_alt_play.panel.home import api as home_api
 from ctrl_alt_play.panel.intake.catching_up import CatchingUp
 from ctrl_alt_play.panel.intake.recorder import Recorder
 from ctrl_alt_play.panel.intake.seen import Seen
+from ctrl_alt_play.panel.live import api as live_api
+from ctrl_alt_play.panel.live.hub import Hub
+from ctrl_alt_play.panel.live.views import Views
 from ctrl_alt_play.panel.migrations import migrate
 from ctrl_alt_play.panel.nodes import api as nodes_api
 from ctrl_alt_play.panel.nodes import service as nodes_service
 from ctrl_alt_play.panel.nodes.service import Nodes
 from ctrl_alt_play.panel.operations import api as operations_api
 from ctrl_alt_play.panel.operations import service as operations_service
+from ctrl_alt_play.panel.operations import views as operation_views
 from ctrl_alt_play.panel.operations.progress import Progress
 from ctrl_alt_play.panel.operations.sweeper import sweep_for_ever
 from ctrl_alt_play.panel.operations.watched import Watched
@@ -79,6 +83,7 @@ def create_app(config: Config, clock: Clock | None = None, tick_s: float = 1.0) 
         servers_api.elsewhere,
         events_api.router,
         operations_api.router,
+        live_api.router,
         gateway_api.router,
     ):
         app.include_router(router)
@@ -97,6 +102,10 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state.progress = Progress()
     forget = (state.consoles.forget_node, state.progress.forget_node)
     state.nodes = Nodes(state.database, state.gateway, clock, forget)
+    shown = Views(state.nodes, operation_views.Views(state.database, state.progress), state.gateway.last_heard_at)
+    state.live = Hub(state.database, shown, state.consoles, clock)
+    state.database.listen(state.live.notice)
+    state.progress.report_to(state.live.progressed)
     state.seen = Seen(state.database)
     watched = Watched()
     turns = Turns()
@@ -138,14 +147,24 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             seeing = group.create_task(
                 state.seen.write_for_ever(TICKS_BETWEEN_SEEING * state.tick_s), name="write down seen nodes"
             )
+            telling_live = group.create_task(state.live.tell_for_ever(), name="tell viewers")
+            judging = group.create_task(state.live.judge_for_ever(), name="judge viewers")
             yield
             await state.gateway.close()
-            state.consoles.close()
+            end_streams(app)
+            judging.cancel()
+            telling_live.cancel()
             seeing.cancel()
             telling.cancel()
             sweeper.cancel()
     finally:
         await state.database.close()
+
+
+def end_streams(app: FastAPI) -> None:
+    """What would go on for ever."""
+    app.state.live.close()
+    app.state.consoles.close()
 
 
 async def serve(config: Config) -> None:
@@ -158,7 +177,7 @@ async def serve(config: Config) -> None:
         await migrate(config)
         app = create_app(config)
         live.tell({"agent_secret"}, lambda new: _share(app, new))
-        server = Server(uvicorn_config(app), app.state.gateway, app.state.consoles.close, supervisor)
+        server = Server(uvicorn_config(app), app.state.gateway, lambda: end_streams(app), supervisor)
         log.info("panel_starting", version=__version__, ports=ports)
         informing = asyncio.create_task(supervisor.keep_informed(lambda: _status(app, ports)), name="supervisor")
         await server.serve(sockets=sockets)

@@ -39,6 +39,18 @@ async def list_of_node(
     return await _page(session, select(Event).where(Event.node_id == node_id), kind, limit, cursor)
 
 
+async def after(session: AsyncSession, server_id: str, node_id: str, place: int, limit: int) -> Sequence[Event]:
+    """What its node told of a server after the event of this id, in the order in which it was told."""
+    query = select(Event).where(Event.server_id == server_id, Event.node_id == node_id, Event.id > place)
+    return (await session.scalars(query.order_by(Event.id).limit(limit))).all()
+
+
+async def newest(session: AsyncSession, server_id: str, node_id: str) -> int:
+    """The id of the last of them; 0 where there is none."""
+    query = select(Event.id).where(Event.server_id == server_id, Event.node_id == node_id)
+    return await session.scalar(query.order_by(Event.id.desc()).limit(1)) or 0
+
+
 def view(event: Event) -> EventView:
     return EventView(
         id=event.id,

@@ -7,6 +7,7 @@ from typing import Any, cast
 from pydantic_core import to_json
 from sqlalchemy import CursorResult, Table, bindparam, insert, select, update
 
+from ctrl_alt_play.panel.db import Touched, touch
 from ctrl_alt_play.panel.gateway.base import OutOfStep
 from ctrl_alt_play.panel.intake import axes, completions
 from ctrl_alt_play.panel.intake.presence import Presence
@@ -100,6 +101,12 @@ async def keep(taking: Taking, events: Sequence[Told]) -> None:
     if events:
         rows = [_row(taking.presence, event, _own_server(taking, event), taking.now) for event in events]
         await taking.session.execute(_INSERT, rows)
+        touch(taking.session, *(touched(row["server_id"]) for row in rows if row["server_id"] is not None))
+
+
+def touched(server_id: str) -> Touched:
+    """It has new events."""
+    return Touched(_EVENTS.name, server_id, server_id)
 
 
 def _own_server(taking: Taking, event: Told) -> str | None:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ctrl_alt_play.panel.db import Touched
 from ctrl_alt_play.panel.gateway.base import Fact
 from ctrl_alt_play.panel.intake import acceptance, completions, durable
 from ctrl_alt_play.panel.intake.presence import Presence
 from ctrl_alt_play.panel.models import Operation, OperationKind
+from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.watched import Watched
 from ctrl_alt_play.panel.prepared import Change
 from ctrl_alt_play.protocol.contents import Action
@@ -24,6 +26,7 @@ class Plain:
     known: list[tuple[Operation, dict[str, Any]]] = field(default_factory=list)
     """Operations that someone waits for, and what they are by that."""
     acked_seq: int | None = None
+    touched: set[Touched] = field(default_factory=set)
 
 
 def of(facts: Sequence[Fact], presence: Presence, watched: Watched, now: datetime) -> Plain | None:
@@ -39,10 +42,15 @@ def of(facts: Sequence[Fact], presence: Presence, watched: Watched, now: datetim
                     return None
                 changes, known = acceptance.changes(operation, response, now)
                 whole.changes += changes
+                whole.touched.add(operations.touched(id_, operation.server_id))
                 whole.known.append((operation, known))
             case Told(content=CommandCompleted(action=Action.SEND_COMMAND, success=True) as told, seq=int()):
                 change, known = completions.of_line(presence.node_id, told, now)
                 whole.changes.append(change)
+                whole.touched |= {
+                    operations.touched(told.command_id, told.server_id),
+                    durable.touched(told.server_id),
+                }
                 if (waited_for := watched.placed(told.command_id) or watched.latest(told.command_id)) is not None:
                     known["finished_at"] = max(known["finished_at"], waited_for.created_at)
                     whole.known.append((waited_for, known))

@@ -150,7 +150,7 @@ class Recorder:
         if entry is None:
             return None
         try:
-            if not await self._database.change(*entry.changes):
+            if not await self._database.change(*entry.changes, touched=entry.touched):
                 return None
         except Exception as error:  # noqa: BLE001 - done again with care
             log.debug("facts_not_taken_plainly", node_id=presence.node_id, error=repr(error))

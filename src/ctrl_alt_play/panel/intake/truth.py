@@ -2,9 +2,11 @@
 
 from sqlalchemy import select, update
 
+from ctrl_alt_play.panel.db import touch
 from ctrl_alt_play.panel.intake import axes
 from ctrl_alt_play.panel.intake.taking import Taking
 from ctrl_alt_play.panel.models import Node, Server
+from ctrl_alt_play.panel.nodes import service as nodes
 from ctrl_alt_play.protocol.contents import ServerState
 from ctrl_alt_play.protocol.part2 import StateSnapshot
 
@@ -39,4 +41,5 @@ async def _complete(taking: Taking) -> None:
     orphans = [orphan.model_dump(mode="json") for orphan in presence.orphans.values()]
     told = {"orphans": orphans, "last_seen_at": taking.now}
     await session.execute(update(Node).where(Node.id == presence.node_id).values(told))
+    touch(session, nodes.touched(presence.node_id))
     taking.is_truth = True

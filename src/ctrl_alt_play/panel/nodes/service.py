@@ -8,7 +8,7 @@ from sqlalchemy import Table, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from ctrl_alt_play.clock import Clock
-from ctrl_alt_play.panel.db import Database
+from ctrl_alt_play.panel.db import Database, Touched, touch
 from ctrl_alt_play.panel.errors import Conflict, NotFound
 from ctrl_alt_play.panel.gateway.base import Arrival, Gateway
 from ctrl_alt_play.panel.models import Node, Server
@@ -22,6 +22,9 @@ from ctrl_alt_play.protocol.part2 import Orphan
 _TABLE = cast("Table", Node.__table__)  # as mapped, it is one
 _BY_IDS = select(Node).where(Node.id.in_(bindparam("ids", expanding=True)))
 _SEEN = update(_TABLE).where(_TABLE.c.id == bindparam("its_id"), _TABLE.c.last_seen_at < bindparam("at"))
+_COUNTED = (
+    select(Node, func.count(Server.id)).outerjoin(Server, Server.node_id == Node.id).group_by(Node.id).order_by(Node.id)
+)
 
 
 class Nodes:
@@ -81,16 +84,15 @@ class Nodes:
 
     async def views(self, session: AsyncSession, limit: int, cursor: str | None) -> list[NodeView]:
         """One more than `limit`, by id."""
-        query = (
-            select(Node, func.count(Server.id))
-            .outerjoin(Server, Server.node_id == Node.id)
-            .group_by(Node.id)
-            .order_by(Node.id)
-            .limit(limit + 1)
-        )
+        query = _COUNTED.limit(limit + 1)
         if after := read_cursor(cursor, 1):
             query = query.where(Node.id > after[0])
         return [self._view(node, servers) for node, servers in (await session.execute(query))]
+
+    async def views_of(self, session: AsyncSession, node_ids: Iterable[str]) -> list[NodeView]:
+        """Those of them that are there, by id."""
+        found = await session.execute(_COUNTED.where(Node.id.in_(node_ids)))
+        return [self._view(node, servers) for node, servers in found]
 
     def _view(self, node: Node, servers: int) -> NodeView:
         return NodeView(
@@ -182,6 +184,11 @@ async def keep_system(session: AsyncSession, node_id: str, info: SystemInfo) -> 
     if info.protocol is not None:
         told["protocol_version"] = min(VERSION, info.protocol.version)
     await session.execute(update(Node).where(Node.id == node_id).values(told))
+    touch(session, touched(node_id))
+
+
+def touched(node_id: str) -> Touched:
+    return Touched(_TABLE.name, node_id)
 
 
 def _system(info: SystemInfo) -> dict[str, Any]:

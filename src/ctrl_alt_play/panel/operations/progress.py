@@ -1,6 +1,7 @@
 """How far operations are: the newest word on each, in memory only. What ends is told by the operation itself."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
@@ -13,6 +14,7 @@ LONGEST_PHASE = 64
 LONGEST_MESSAGE = 500
 
 Kept = TypeVar("Kept")
+Listener = Callable[[str, str | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class Progress:
         """By node and server, when the node ended what it was at there."""
         self._listed: dict[str, tuple[datetime, set[str]]] = {}
         """By node: when the snapshot that it tells began, and what was under way in its parts so far."""
+        self._listener: Listener | None = None
+
+    def report_to(self, listener: Listener) -> None:
+        """Told of each step, by the operation's id and, where the node says it, the server's."""
+        self._listener = listener
 
     def tell(self, node_id: str, told: OperationProgress, now: datetime) -> None:
         """Past `OPERATIONS_PER_NODE` what was silent the longest goes."""
@@ -90,6 +97,8 @@ class Progress:
 
     def _take(self, node_id: str, command_id: str, step: Step) -> None:
         _keep_newest(self._nodes.setdefault(node_id, OrderedDict()), command_id, step)
+        if self._listener is not None:
+            self._listener(command_id, step.server_id)
 
     def _drop(self, node_id: str, command_id: str) -> bool:
         """Whether anything was known of it."""

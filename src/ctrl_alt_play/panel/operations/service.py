@@ -9,6 +9,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, Delete, Insert, Select, Table, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ctrl_alt_play.panel.db import Touched, touch
 from ctrl_alt_play.panel.errors import NotFound
 from ctrl_alt_play.panel.models import OPEN_STATES, Event, Node, Operation, OperationKind, OperationState, Server
 from ctrl_alt_play.panel.operations.outcomes import Failure, Pending, Verdict
@@ -141,10 +142,15 @@ async def accepted(session: AsyncSession, server_id: str, before: datetime | Non
 async def write(session: AsyncSession, operation: Operation) -> None:
     """Writes a new one as it is; it belongs to no session, so it can be handed on."""
     await session.execute(*insertion(operation))
+    touch(session, touched(operation.id, operation.server_id))
 
 
 def insertion(operation: Operation) -> tuple[Insert, dict[str, Any]]:
     return _INSERT, {name: getattr(operation, name) for name in _COLUMNS}
+
+
+def touched(operation_id: str, server_id: str) -> Touched:
+    return Touched(_TABLE.name, operation_id, server_id)
 
 
 async def get(session: AsyncSession, operation_id: str) -> Operation:
@@ -183,12 +189,14 @@ async def left_over(session: AsyncSession, node_id: str, now: datetime) -> Seque
 async def fail_forgotten(session: AsyncSession, node_id: str, now: datetime) -> None:
     """The node lost its journal: what it had accepted has no end any more that it could tell. Changes of servers are no matter of that."""
     sentence = "interrupted: the node lost its journal, so it cannot tell how this ended"
-    await session.execute(
+    failed = await session.execute(
         update(Operation)
         .where(Operation.node_id == node_id, Operation.state == OperationState.RUNNING)
         .where(Operation.kind != OperationKind.UPDATE)
         .values(state=OperationState.FAILED, finished_at=now, code="INTERRUPTED", message=sentence)
+        .returning(Operation.id, Operation.server_id)
     )
+    touch(session, *(touched(operation_id, server_id) for operation_id, server_id in failed))
 
 
 async def accepted_changes(session: AsyncSession, node_id: str) -> Sequence[Operation]:
@@ -206,7 +214,7 @@ async def overdue_changes(session: AsyncSession, now: datetime) -> Sequence[Oper
 
 async def get_visible(session: AsyncSession, actor: Actor, operation_id: str) -> Operation:
     """Raises: NotFound, also for what is another's."""
-    operation = await session.scalar(_visible_to(actor).where(Operation.id == operation_id))
+    operation = await session.scalar(visible_to(actor).where(Operation.id == operation_id))
     if operation is None:
         raise NotFound("There is no such operation.")
     return operation
@@ -216,7 +224,7 @@ async def list_of_server(
     session: AsyncSession, actor: Actor, server_id: str, limit: int, cursor: str | None
 ) -> Sequence[Operation]:
     """One more than `limit`, the latest first."""
-    query = _visible_to(actor).where(Operation.server_id == server_id).order_by(Operation.id.desc()).limit(limit + 1)
+    query = visible_to(actor).where(Operation.server_id == server_id).order_by(Operation.id.desc()).limit(limit + 1)
     if after := read_cursor(cursor, 1):
         query = query.where(Operation.id < after[0])
     return (await session.scalars(query)).all()
@@ -297,7 +305,7 @@ async def take_over(session: AsyncSession, now: datetime) -> None:
             operation.state, operation.started_at = OperationState.RUNNING, operation.created_at
 
 
-def _visible_to(actor: Actor) -> Select[Operation]:
+def visible_to(actor: Actor) -> Select[Operation]:
     """Those of servers that they can see, and their own, also of servers that are gone."""
     query = select(Operation)
     if actor.is_admin:

@@ -231,7 +231,8 @@ class Orders:
         operation = self._new(target, actor, kind, arguments, key)
         with self._watched.watching(operation):
             try:
-                await self._database.change(operations.insertion(operation))
+                touched = operations.touched(operation.id, server_id)
+                await self._database.change(operations.insertion(operation), touched={touched})
             except Conflict:
                 if (first := await self._before(actor, kind, server_id, key)) is None:
                     raise

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.dependencies.utils import get_flat_dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 from tests.panel.support import SPECIFICATION, PanelUnderTest, Person, make_config
 from tests.panel.test_postgresql import postgresql as postgresql  # noqa: PLC0414 - a fixture
@@ -54,8 +55,7 @@ def routes(panel: PanelUnderTest) -> Iterator[tuple[str, str, list[str]]]:
     """Method, path, and the parameters of the query."""
     for context in iter_route_contexts(panel.app.routes):
         if isinstance(context.original_route, APIRoute) and (context.path or "").startswith("/api"):
-            dependant = context.dependant
-            parameters = [each.alias for each in dependant.query_params]
+            parameters = [each.alias for each in get_flat_dependant(context.dependant).query_params]
             for method in context.methods or ():
                 yield method, str(context.path), parameters
 

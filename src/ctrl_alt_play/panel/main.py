@@ -151,7 +151,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             judging = group.create_task(state.live.judge_for_ever(), name="judge viewers")
             yield
             await state.gateway.close()
-            end_streams(app)
+            await end_streams(app)
             judging.cancel()
             telling_live.cancel()
             seeing.cancel()
@@ -161,9 +161,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await state.database.close()
 
 
-def end_streams(app: FastAPI) -> None:
+async def end_streams(app: FastAPI) -> None:
     """What would go on for ever."""
-    app.state.live.close()
+    await app.state.live.close()
     app.state.consoles.close()
 
 

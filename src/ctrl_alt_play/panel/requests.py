@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from fastapi.dependencies.models import Dependant
 from fastapi.requests import HTTPConnection, Request
 from fastapi.routing import APIRoute
 
@@ -20,11 +21,18 @@ async def refuse_unknown(connection: HTTPConnection) -> None:
     route = connection.scope["route"]
     if not connection.scope["query_string"] or not isinstance(route, APIRoute):
         return
-    known = {parameter.alias for parameter in route.dependant.query_params}
+    known = set(_parameters(route.dependant))
     reason = f"is not known here; there are: {', '.join(sorted(known))}" if known else "is not known here, nor is any"
     unknown = sorted(set(connection.query_params) - known)
     if unknown:
         raise Invalid.of(FieldProblem(shown(name), reason) for name in unknown)
+
+
+def _parameters(dependant: Dependant) -> Iterator[str]:
+    """Also those of what the route depends on."""
+    yield from (parameter.alias for parameter in dependant.query_params)
+    for each in dependant.dependencies:
+        yield from _parameters(each)
 
 
 async def refuse_unkept(connection: HTTPConnection) -> None:

@@ -3,7 +3,7 @@
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,7 +28,7 @@ class Server(uvicorn.Server):
         self,
         config: uvicorn.Config,
         gateway: LocalGateway,
-        end_streams: Callable[[], None],
+        end_streams: Callable[[], Awaitable[None]],
         supervisor: Supervisor | None = None,
     ) -> None:
         super().__init__(config)
@@ -43,7 +43,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._supervisor.stopping()
         await self._gateway.close()
-        self._end_streams()
+        await self._end_streams()
         await super().shutdown(sockets)
 
 

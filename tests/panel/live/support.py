@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any, Self
 
+import httpx
 from tests.panel.support import PanelUnderTest, Person, until
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -14,6 +16,18 @@ Frame = dict[str, Any]
 
 def token_of(person: Person) -> str:
     return person.api.headers["Authorization"].removeprefix("Bearer ")
+
+
+async def sent_events(stream: httpx.Response) -> AsyncIterator[tuple[str, Frame]]:
+    """Of a stream of server-sent events: id and frame."""
+    fields: dict[str, str] = {}
+    async for line in stream.aiter_lines():
+        name, _, value = line.partition(": ")
+        if line:
+            fields[name] = value
+        elif "data" in fields:
+            yield fields.get("id", ""), json.loads(fields["data"])
+            fields = {}
 
 
 class Viewer:

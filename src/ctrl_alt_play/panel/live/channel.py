@@ -77,6 +77,7 @@ class Channel:
         self.is_idle = False
         """Nothing was sent since this was set."""
         self.is_kept_alive = is_kept_alive
+        self.gone = asyncio.Event()
         self._watchers = watchers
         self._queue: deque[Subscription] = deque()
         self._answers: deque[Frame] = deque()
@@ -90,6 +91,7 @@ class Channel:
     def __exit__(self, *_: object) -> None:
         self._watchers.channels.discard(self)
         self._forget_all()
+        self.gone.set()
 
     def ensure_room(self, topic: Topic) -> None:
         """Raises: Invalid, there are too many."""

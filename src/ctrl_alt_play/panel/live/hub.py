@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from weakref import WeakValueDictionary
 
 import structlog
@@ -37,6 +37,7 @@ STEPS_GATHERED_S = 0.25
 """Progress of operations comes by the hundred."""
 JUDGED_EVERY_S = 15.0
 RETRY_S = 1.0
+CLOSE_DEADLINE_S = 1.0
 MOST_CHANNELS_A_USER = 50
 MOST_STRANGERS = 500
 GOING_AWAY = Ending(1001, "SHUTTING_DOWN", "The panel is shutting down: come back in a moment.")
@@ -111,11 +112,16 @@ class Hub:
         finally:
             self._strangers -= 1
 
-    def close(self) -> None:
-        """Ends all, and lets nobody in."""
+    async def close(self) -> None:
+        """Ends all, and lets nobody in; waits a moment for it to be told."""
         self.is_closed = True
-        for channel in list(self._watchers.channels):
+        channels = list(self._watchers.channels)
+        for channel in channels:
             channel.end(GOING_AWAY)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_DEADLINE_S):
+                for channel in channels:
+                    await channel.gone.wait()
 
     async def subscribe(self, channel: Channel, topic: Topic, after: int | None = None) -> None:
         """From here on the channel is told of it, beginning with what it is now, or with what came `after`.
@@ -229,11 +235,11 @@ class Hub:
         while True:
             await asyncio.sleep(every_s)
             try:
-                await self._judge_all()
+                await self.judge()
             except Exception:
                 log.exception("rights_not_judged")
 
-    async def _judge_all(self) -> None:
+    async def judge(self) -> None:
         if self.measured is not None and self._watchers.ids((Kind.FIGURES, Kind.FIGURES_OF_NODE)):
             self.measured.watch()
         if not self._watchers.channels:

@@ -17,7 +17,7 @@ import httpx
 from tests.integration.installation import Installation, free_port
 from tests.waiting import until
 
-from bench import agent, boot, events, idle, orders
+from bench import agent, boot, events, idle, live_channel, orders
 from bench.place import Bare, Place
 from ctrl_alt_play.up import engine
 
@@ -28,6 +28,7 @@ PARTS: dict[str, Callable[[Place], None]] = {
     "agent": agent.measure,
     "idle": idle.measure,
     "idle-part-1": partial(idle.measure, part=1),
+    "live-channel": live_channel.measure,
 }
 
 

@@ -68,10 +68,11 @@ class FiguresOf(Subscription):
 
 
 class Measured:
-    """Connects the source with those who look. `wake` is called when `watch` is due."""
+    """Connects the source with those who look. `wake` is called when `watch_others` is due."""
 
     def __init__(self, watchers: Watchers, source: Source, wake: Callable[[], None]) -> None:
         self.is_due = False
+        self._watched: tuple[dict[str, str], set[str]] = ({}, set())
         self._watchers = watchers
         self._source = source
         self._wake = wake
@@ -89,13 +90,25 @@ class Measured:
         self.is_due = True
         self._wake()
 
-    def watch(self) -> None:
+    def watch_others(self) -> None:
+        """Says who is looked at, if they are others than before."""
         self.is_due = False
+        if (watched := self._who()) != self._watched:
+            self._watched = watched
+            self._source.watch(*watched)
+
+    def watch_on(self) -> None:
+        """Says it again."""
+        self._watched = self._who()
+        if any(self._watched):
+            self._source.watch(*self._watched)
+
+    def _who(self) -> tuple[dict[str, str], set[str]]:
         servers = {}
         for server_id in self._watchers.ids((Kind.FIGURES,)):
             for subscription in self._watchers.of(Topic(Kind.FIGURES, server_id), FiguresOf)[:1]:
                 servers[server_id] = subscription.node_id
-        self._source.watch(servers, self._watchers.ids((Kind.FIGURES_OF_NODE,)))
+        return servers, self._watchers.ids((Kind.FIGURES_OF_NODE,))
 
     def tell_server(self, server_id: str, sample: BaseModel) -> None:
         self._tell(Topic(Kind.FIGURES, server_id), sample)

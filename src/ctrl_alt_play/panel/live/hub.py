@@ -213,7 +213,7 @@ class Hub:
 
     async def _tell(self, dirty: Dirty) -> None:
         if self.measured is not None and self.measured.is_due:
-            self.measured.watch()
+            self.measured.watch_others()
         if not self._watchers.channels:
             return
         async with self._turn:
@@ -240,8 +240,8 @@ class Hub:
                 log.exception("rights_not_judged")
 
     async def judge(self) -> None:
-        if self.measured is not None and self._watchers.ids((Kind.FIGURES, Kind.FIGURES_OF_NODE)):
-            self.measured.watch()
+        if self.measured is not None:
+            self.measured.watch_on()
         if not self._watchers.channels:
             return
         self._dirty.servers |= await self._judge(list(self._watchers.channels))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.routing import WebSocketRoute
 from tests.panel.support import PanelUnderTest, Person
 
 from ctrl_alt_play.panel.config import load
@@ -67,6 +68,13 @@ def _paths(app: Any, **ids: str) -> Iterator[tuple[str, str, bool]]:
             for method in route.methods or ():
                 path = route.path or ""
                 yield method, re.sub(r"{(\w+)}", lambda name: ids[name[1]], path), "{server_id}" in path
+
+
+def test_every_socket_is_one_that_judges_for_itself(tmp_path: Any) -> None:
+    """Agents by the door; viewers as tests/panel/live has it."""
+    app = create_app(load(data=tmp_path))
+    sockets = {each.path for each in iter_route_contexts(app.routes) if isinstance(each.original_route, WebSocketRoute)}
+    assert sockets == {"/", "/api/live"}
 
 
 async def test_nobody_does_anything_without_signing_in(panel: PanelUnderTest, owned: str) -> None:

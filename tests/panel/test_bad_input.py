@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi.dependencies.utils import get_flat_dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 from tests.panel.support import SPECIFICATION, PanelUnderTest, Person, make_config
 from tests.panel.test_postgresql import postgresql as postgresql  # noqa: PLC0414 - a fixture
 from tests.panel.test_postgresql import pytestmark as needs_postgresql
 from tests.panel.test_surface_recipe import CRASH, READINESS
+
+from ctrl_alt_play.panel.requests import parameters
 
 PORT = {"internal": 1, "external": 27960, "protocol": "udp", "address": "127.0.0.1"}
 STOP = {"signal": "SIGINT", "timeout": 5, "command": "quit"}
@@ -55,9 +56,8 @@ def routes(panel: PanelUnderTest) -> Iterator[tuple[str, str, list[str]]]:
     """Method, path, and the parameters of the query."""
     for context in iter_route_contexts(panel.app.routes):
         if isinstance(context.original_route, APIRoute) and (context.path or "").startswith("/api"):
-            parameters = [each.alias for each in get_flat_dependant(context.dependant).query_params]
             for method in context.methods or ():
-                yield method, str(context.path), parameters
+                yield method, str(context.path), list(parameters(context.dependant))
 
 
 def spoilt(good: Any, silly: Any) -> Iterator[Any]:
@@ -95,11 +95,11 @@ async def throw_all(panel: PanelUnderTest) -> None:
     ids = dict.fromkeys(("user_id", "operation_id", "orphan_id"), "absent") | {"node_id": "first"}
     ids["server_id"] = await made(panel)
     thrown = set()
-    for method, path, parameters in routes(panel):
+    for method, path, named in routes(panel):
         if method == "DELETE":
             continue
         address = re.sub(r"{(\w+)}", lambda name: ids[name[1]], path)
-        for parameter in parameters:
+        for parameter in named:
             for text in PARAMETERS:
                 await ask(panel.admin, method, address, **{parameter: text})
         assert await ask(panel.admin, method, address, unknown="1") == 422

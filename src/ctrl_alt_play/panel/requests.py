@@ -21,18 +21,18 @@ async def refuse_unknown(connection: HTTPConnection) -> None:
     route = connection.scope["route"]
     if not connection.scope["query_string"] or not isinstance(route, APIRoute):
         return
-    known = set(_parameters(route.dependant))
+    known = set(parameters(route.dependant))
     reason = f"is not known here; there are: {', '.join(sorted(known))}" if known else "is not known here, nor is any"
     unknown = sorted(set(connection.query_params) - known)
     if unknown:
         raise Invalid.of(FieldProblem(shown(name), reason) for name in unknown)
 
 
-def _parameters(dependant: Dependant) -> Iterator[str]:
+def parameters(dependant: Dependant) -> Iterator[str]:
     """Also those of what the route depends on."""
     yield from (parameter.alias for parameter in dependant.query_params)
     for each in dependant.dependencies:
-        yield from _parameters(each)
+        yield from parameters(each)
 
 
 async def refuse_unkept(connection: HTTPConnection) -> None:

@@ -10,7 +10,8 @@ from tests.fakes.part2_agent import Part2Agent
 from tests.panel.live.support import Viewer, sent_events, token_of
 from tests.panel.support import PanelUnderTest, Person, unique, until
 
-from ctrl_alt_play.panel.live import events, views
+from ctrl_alt_play.panel.live import events, hub, views
+from ctrl_alt_play.panel.models import Server
 
 
 async def game(panel: PanelUnderTest, owner: Person | None = None) -> tuple[Part2Agent, str]:
@@ -129,6 +130,49 @@ async def test_whoever_subscribes_while_all_changes_ends_with_what_the_database_
 def _lasting(servers: dict[str, Any]) -> dict[str, Any]:
     """Without when their nodes were last heard of, which is not told by itself."""
     return {id_: {**view, "observed_at": None} for id_, view in servers.items()}
+
+
+async def test_what_cannot_be_told_keeps_nothing_else_waiting(panel: PanelUnderTest, owner: Person) -> None:
+    """A server that no view can be made of, and names that no server has."""
+    agent, good = await game(panel, owner)
+    bad = await panel.server(agent, owner)
+    async with Viewer(panel, owner) as viewer:
+        await viewer.subscribe("servers")
+        async with panel.app.state.database.writing() as session:
+            for id_ in (bad, good):
+                (await session.get(Server, id_)).name = "renamed"
+            (await session.get(Server, bad)).observed = "nonsense"
+        told = {"commandId": "\x00", "serverId": "\x00", "phase": "pull"}
+        await agent.send({"type": "event", "event": "operation_progress", "data": told})
+        await until(lambda: viewer.listed("servers")[good]["name"] == "renamed")
+        async with panel.app.state.database.writing() as session:
+            (await session.get(Server, bad)).observed = "stopped"
+        await until(lambda: viewer.listed("servers")[bad]["name"] == "renamed")
+
+
+async def test_what_is_told_waits_for_a_database_that_is_away(
+    panel: PanelUnderTest, owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, server_id = await game(panel, owner)
+    database = panel.app.state.database
+    reading, failures = database.reading, iter([True] * 3)
+
+    def away() -> Any:
+        if next(failures, False):
+            raise OSError("the database is away")
+        return reading()
+
+    async def is_reachable() -> bool:
+        return False
+
+    async with Viewer(panel, owner) as viewer:
+        await viewer.subscribe("servers")
+        monkeypatch.setattr(hub, "RETRY_S", 0.01)
+        monkeypatch.setattr(database, "is_reachable", is_reachable)
+        async with panel.app.state.live._turn, database.writing() as session:
+            (await session.get(Server, server_id)).name = "renamed"
+        monkeypatch.setattr(database, "reading", away)
+        await until(lambda: viewer.listed("servers")[server_id]["name"] == "renamed")
 
 
 async def test_a_console_goes_on_after_a_cut_line_for_line(panel: PanelUnderTest, owner: Person) -> None:

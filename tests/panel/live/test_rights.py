@@ -172,6 +172,21 @@ async def test_whoever_is_no_administrator_any_more_sees_their_own_alone(
         await until(lambda: viewer.listed("servers") == {})
 
 
+async def test_rights_that_ended_without_a_word_are_missed_at_the_next_subscription(
+    panel: PanelUnderTest, owned: tuple[str, str]
+) -> None:
+    person = await panel.person(unique("anna"))
+    await panel.admin.patch(f"/api/users/{person.id}", {"is_admin": True})
+    async with Viewer(panel, person) as viewer:
+        await viewer.subscribe("nodes")
+        await viewer.subscribe(f"server:{owned[1]}")
+        async with panel.app.state.database.writing_rows() as connection:
+            await connection.execute(update(User).where(User.id == person.id).values(is_admin=False))
+        await viewer.subscribe("operations")
+        await viewer.sees("nodes", "revoked")
+        await viewer.sees(f"server:{owned[1]}", "revoked")
+
+
 async def test_a_deleted_server_ends_its_topics(panel: PanelUnderTest, owned: tuple[str, str], owner: Person) -> None:
     topics = [f"server:{owned[1]}", f"console:{owned[1]}"]
     async with Viewer(panel, owner) as viewer:

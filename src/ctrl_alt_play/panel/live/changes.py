@@ -1,11 +1,12 @@
 """What was touched, read anew and told to those who look at it, and to nobody else: what nobody looks at is not read."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ctrl_alt_play.panel.db import Database
 from ctrl_alt_play.panel.live.channel import Channel
 from ctrl_alt_play.panel.live.dirty import Dirty, pieces
 from ctrl_alt_play.panel.live.events import EventLog
@@ -19,12 +20,14 @@ from ctrl_alt_play.panel.models import OPEN_STATES, Operation, Server
 AT_ONCE = 50
 """Others have their turn between as many."""
 
-Reading = Callable[[], AbstractAsyncContextManager[AsyncSession]]
+Tell = Callable[[AsyncSession, list[str]], Awaitable[None]]
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class Changes:
-    def __init__(self, reading: Reading, watchers: Watchers, views: Views, logs: Mapping[str, EventLog]) -> None:
-        self._reading = reading
+    def __init__(self, database: Database, watchers: Watchers, views: Views, logs: Mapping[str, EventLog]) -> None:
+        self._database = database
         self._watchers = watchers
         self._views = views
         self._logs = logs
@@ -33,7 +36,7 @@ class Changes:
         """Whatever was committed before this was called."""
         watchers = self._watchers
         if dirty.nodes and (watchers.any(Kind.SERVERS) or watchers.any(Kind.OPERATIONS) or watchers.ids(OF_A_SERVER)):
-            async with self._reading() as session:
+            async with self._database.reading() as session:
                 await _spread(session, dirty)
         is_listed = watchers.any(Kind.SERVERS)
         seen = dirty.servers if is_listed else watchers.watched(dirty.servers, *OF_A_SERVER)
@@ -46,10 +49,27 @@ class Changes:
         )
         await self._each(watchers.watched(dirty.events, Kind.SERVER), self._events)
 
-    async def _each(self, ids: Iterable[str], tell: Callable[[AsyncSession, list[str]], Awaitable[None]]) -> None:
+    async def _each(self, ids: Iterable[str], tell: Tell) -> None:
         for piece in pieces(ids, AT_ONCE):
-            async with self._reading() as session:
-                await tell(session, piece)
+            try:
+                await self._piece(piece, tell)
+            except Exception as error:  # noqa: BLE001 - done again one by one, which tells what is wrong
+                log.debug("changes_not_told_together", error=repr(error))
+                for id_ in piece:
+                    await self._alone(id_, tell)
+
+    async def _piece(self, ids: list[str], tell: Tell) -> None:
+        async with self._database.reading() as session:
+            await tell(session, ids)
+
+    async def _alone(self, id_: str, tell: Tell) -> None:
+        """What cannot be told is not to keep the others waiting for ever, but where the database is away."""
+        try:
+            await self._piece([id_], tell)
+        except Exception:
+            if not await self._database.is_reachable():
+                raise
+            log.exception("change_not_told", id=id_)
 
     def _seen_operations(self, dirty: Dirty) -> Iterable[str]:
         """Those of servers that are not known are looked at where anybody could see them."""

@@ -23,6 +23,8 @@ class Dirty:
 
     def note(self, touched: Iterable[Touched]) -> None:
         for row in touched:
+            if not _is_name(row.id):
+                continue
             match row.table:
                 case Server.__tablename__:
                     self.servers.add(row.id)
@@ -30,7 +32,7 @@ class Dirty:
                         self.counts.add(row.node_id)
                 case Operation.__tablename__:
                     self.note_operation(row.id, row.server_id)
-                    if row.server_id is not None:
+                    if row.server_id is not None and _is_name(row.server_id):
                         self.servers.add(row.server_id)
                 case Event.__tablename__:
                     self.events.add(row.id)
@@ -40,7 +42,8 @@ class Dirty:
                     self.users.add(row.id)
 
     def note_operation(self, id_: str, server_id: str | None) -> None:
-        self.operations[id_] = server_id or self.operations.get(id_)
+        if _is_name(id_):
+            self.operations[id_] = server_id or self.operations.get(id_)
 
     def add(self, other: "Dirty") -> None:
         self.users |= other.users
@@ -50,6 +53,11 @@ class Dirty:
         self.events |= other.events
         for id_, server_id in other.operations.items():
             self.note_operation(id_, server_id)
+
+
+def _is_name(id_: str) -> bool:
+    """A node may say anything, and PostgreSQL cannot even be asked for this."""
+    return "\x00" not in id_
 
 
 def pieces(ids: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -56,7 +56,7 @@ class Hub:
         self._watchers = Watchers()
         self._logs: WeakValueDictionary[str, EventLog] = WeakValueDictionary()
         """As long as somebody looks."""
-        self._changes = Changes(self._reading, self._watchers, views, self._logs)
+        self._changes = Changes(database, self._watchers, views, self._logs)
         self._console_frames = ConsoleFrames()
         self._dirty = Dirty()
         self._steps: dict[str, str | None] = {}
@@ -131,10 +131,15 @@ class Hub:
         if after is not None and topic.kind not in RESUMABLE:
             raise Invalid.of([FieldProblem("after", f"{topic} always begins with what is: leave it out")])
         async with self._turn, self._reading() as session:
-            channel.actor = await rights.actor(session, channel.claims)
+            self._look_at(rights.become(channel, await rights.actor(session, channel.claims)))
             rights.ensure(channel.actor, topic.kind)
             channel.ensure_room(topic)
             channel.add(await self._subscription(session, channel, topic, after))
+
+    def _look_at(self, server_ids: set[str]) -> None:
+        if server_ids:
+            self._dirty.servers |= server_ids
+            self._due.set()
 
     async def _subscription(
         self, session: AsyncSession, channel: Channel, topic: Topic, after: int | None
@@ -216,9 +221,8 @@ class Hub:
             self.measured.watch_others()
         if not self._watchers.channels:
             return
+        dirty.servers |= await self._judge(self._of_users(dirty.users))
         async with self._turn:
-            if dirty.users:
-                dirty.servers |= await self._judge(self._of_users(dirty.users))
             await self._changes.tell(dirty)
 
     def _of_users(self, user_ids: set[str]) -> list[Channel]:
@@ -244,10 +248,8 @@ class Hub:
             self.measured.watch_on()
         if not self._watchers.channels:
             return
-        self._dirty.servers |= await self._judge(list(self._watchers.channels))
+        self._look_at(await self._judge(list(self._watchers.channels)))
         async with self._reading() as session:
-            self._dirty.servers |= await rights.doubtful_servers(session, self._watchers)
-        if self._dirty.servers:
-            self._due.set()
+            self._look_at(await rights.doubtful_servers(session, self._watchers))
         for channel in self._watchers.channels:
             channel.keep_alive()

@@ -48,12 +48,13 @@ async def judge(session: AsyncSession, channels: Iterable[Channel], now: datetim
         now_is, version = found.get(channel.claims.user_id, (channel.actor, None))
         if version != channel.claims.token_version or channel.claims.ends_at_s <= now.timestamp():
             channel.end(SIGNED_OUT)
-        elif now_is != channel.actor:
-            doubtful |= _become(channel, now_is)
+        else:
+            doubtful |= become(channel, now_is)
     return doubtful
 
 
-def _become(channel: Channel, actor: Actor) -> set[str]:
+def become(channel: Channel, actor: Actor) -> set[str]:
+    """Its viewer is this by now; the servers of theirs are to be looked at."""
     is_another = channel.actor.is_admin != actor.is_admin
     channel.actor = actor
     if not is_another:

@@ -19,6 +19,9 @@ from ctrl_alt_play.panel.consoles import api as consoles_api
 from ctrl_alt_play.panel.consoles.service import Consoles
 from ctrl_alt_play.panel.db import Database
 from ctrl_alt_play.panel.events import api as events_api
+from ctrl_alt_play.panel.figures import api as figures_api
+from ctrl_alt_play.panel.figures.keeper import Keeper
+from ctrl_alt_play.panel.figures.meters import Meters
 from ctrl_alt_play.panel.gateway import api as gateway_api
 from ctrl_alt_play.panel.gateway.door import Door
 from ctrl_alt_play.panel.gateway.local import LocalGateway
@@ -47,6 +50,7 @@ from ctrl_alt_play.supervision import Supervisor
 
 TICKS_BETWEEN_TELLING = 2
 TICKS_BETWEEN_SEEING = 5
+TICKS_BETWEEN_KEEPING = 5
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -78,6 +82,7 @@ def create_app(config: Config, clock: Clock | None = None, tick_s: float = 1.0) 
         nodes_api.router,
         servers_api.elsewhere,
         events_api.router,
+        figures_api.router,
         operations_api.router,
         gateway_api.router,
     ):
@@ -95,6 +100,8 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state.door = Door(state.database, clock, config.shared_secret)
     state.consoles = Consoles(state.gateway, clock)
     state.progress = Progress()
+    state.meters = Meters(clock)
+    state.keeper = Keeper(state.database, state.meters, clock)
     forget = (state.consoles.forget_node, state.progress.forget_node)
     state.nodes = Nodes(state.database, state.gateway, clock, forget)
     state.seen = Seen(state.database)
@@ -114,6 +121,7 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
             state.progress,
             state.seen,
             state.consoles,
+            state.meters,
             clock,
         )
     )
@@ -138,12 +146,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             seeing = group.create_task(
                 state.seen.write_for_ever(TICKS_BETWEEN_SEEING * state.tick_s), name="write down seen nodes"
             )
+            keeping = group.create_task(
+                state.keeper.keep_for_ever(TICKS_BETWEEN_KEEPING * state.tick_s), name="keep figures"
+            )
             yield
             await state.gateway.close()
             state.consoles.close()
+            keeping.cancel()
             seeing.cancel()
             telling.cancel()
             sweeper.cancel()
+        await state.keeper.end()
     finally:
         await state.database.close()
 

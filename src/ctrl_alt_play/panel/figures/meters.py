@@ -3,7 +3,7 @@ looked up first, and who is not measured any more is forgotten.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -102,11 +102,11 @@ class Meters:
     def node(self, node_id: str) -> Meter[NodeSample] | None:
         return self._nodes.get(node_id)
 
-    def servers(self) -> Iterator[tuple[str, Meter[ServerSample]]]:
-        yield from self._servers.items()
+    def servers(self) -> list[tuple[str, Meter[ServerSample]]]:
+        return list(self._servers.items())
 
-    def nodes(self) -> Iterator[tuple[str, Meter[NodeSample]]]:
-        yield from self._nodes.items()
+    def nodes(self) -> list[tuple[str, Meter[NodeSample]]]:
+        return list(self._nodes.items())
 
     def take_rows(self, *, is_end: bool = False) -> list[dict[str, Any]]:
         """What is to be written down of all; whoever was not measured for long is forgotten with it."""

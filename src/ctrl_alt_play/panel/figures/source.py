@@ -79,8 +79,11 @@ class Source:
         if self._asking.get(node_id) is ended:
             del self._asking[node_id]
 
+    async def settle(self) -> None:
+        """Waits for what is asked."""
+        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+
     async def close(self) -> None:
-        asking = list(self._asking.values())
-        for task in asking:
+        for task in self._asking.values():
             task.cancel()
-        await asyncio.gather(*asking, return_exceptions=True)
+        await self.settle()

@@ -17,13 +17,14 @@ import httpx
 from tests.integration.installation import Installation, free_port
 from tests.waiting import until
 
-from bench import boot, events, idle, orders
+from bench import boot, events, figures, idle, orders
 from bench.place import Bare, Place
 from ctrl_alt_play.up import engine
 
 PARTS: dict[str, Callable[[Place], None]] = {
     "orders": orders.measure,
     "events": events.measure,
+    "figures": figures.measure,
     "boot": boot.measure,
     "idle": idle.measure,
     "idle-part-1": partial(idle.measure, part=1),

@@ -17,13 +17,14 @@ import httpx
 from tests.integration.installation import Installation, free_port
 from tests.waiting import until
 
-from bench import agent, boot, events, idle, live_channel, orders
+from bench import agent, boot, events, figures, idle, live_channel, orders
 from bench.place import Bare, Place
 from ctrl_alt_play.up import engine
 
 PARTS: dict[str, Callable[[Place], None]] = {
     "orders": orders.measure,
     "events": events.measure,
+    "figures": figures.measure,
     "boot": boot.measure,
     "agent": agent.measure,
     "idle": idle.measure,

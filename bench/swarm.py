@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -85,9 +86,10 @@ class Swarm:
 class Agent:
     """Part 1 says what it is; part 2 waits for the welcome besides, and tells the truth, which is that it has nothing."""
 
-    def __init__(self, number: int, part: int) -> None:
+    def __init__(self, number: int, part: int, servers: int) -> None:
         self._number = number
         self._part = part
+        self._servers = servers
         self._is_introduced = asyncio.Event()
 
     async def come(self, url: str) -> None:
@@ -119,8 +121,34 @@ class Agent:
                 word = "running" if number % 2 else "stopped"
                 data = {"serverId": server_id, "previousStatus": "running", "currentStatus": word}
                 await self._send({"type": "event", "event": "server_status_changed", "data": data})
+            case "samples":
+                await self._send({"type": "event", "event": "samples", "data": self._samples(number)})
             case _:
                 await self._send({"type": "heartbeat", "data": {"nodeId": f"bench-{self._number}", "status": "online"}})
+
+    def _samples(self, number: int) -> dict[str, object]:
+        count = 1000 * number
+        used = {
+            "cpu": 12.5,
+            "memory": 10**9 + number,
+            "memoryLimit": 2**31,
+            "disk": 10**10,
+            "pids": 42,
+            "uptime": number,
+        }
+        used |= {"rx": count, "tx": count, "read": count, "written": count}
+        used |= {"players": {"online": 3, "max": 16, "list": ["Sarge", "Grunt", "Major"]}}
+        servers = [{"serverId": f"swarm-{self._number}-{one}", **used} for one in range(self._servers)]
+        node = {
+            "cpu": 150,
+            "cores": 4,
+            "memory": 2**31,
+            "memoryTotal": 2**33,
+            "load": [1, 1, 1],
+            "rx": count,
+            "tx": count,
+        }
+        return {"at": datetime.now(UTC).isoformat(), "servers": servers, "node": node}
 
     async def _send(self, frame: dict[str, object]) -> None:
         await self._connection.send(json.dumps(frame))
@@ -150,9 +178,11 @@ async def beat(agents: list[Agent], every_s: float) -> None:
         await asyncio.sleep(0.05)
 
 
-async def main(url: str, agents: int, part: int, events: int, kind: str, heartbeat_s: float) -> None:
+async def main(
+    url: str, agents: int, part: int, servers: int, events: int, kind: str, pace_s: float, heartbeat_s: float
+) -> None:
     room = asyncio.Semaphore(CONNECTING_AT_ONCE)
-    swarm = [Agent(number, part) for number in range(agents)]
+    swarm = [Agent(number, part, servers) for number in range(agents)]
     present: list[Agent] = []
 
     async def come(agent: Agent) -> None:
@@ -168,6 +198,7 @@ async def main(url: str, agents: int, part: int, events: int, kind: str, heartbe
     beating = asyncio.create_task(beat(swarm, heartbeat_s)) if heartbeat_s else None
     for number in range(events):
         await asyncio.gather(*(agent.say(kind, number) for agent in swarm))
+        await asyncio.sleep(pace_s)
     if beating is None:
         print("sent", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
@@ -181,8 +212,10 @@ def given() -> argparse.Namespace:
     parser.add_argument("url")
     parser.add_argument("--agents", type=int, default=1)
     parser.add_argument("--part", type=int, default=1)
+    parser.add_argument("--servers", type=int, default=0)
     parser.add_argument("--events", type=int, default=0)
     parser.add_argument("--kind", default="heartbeat")
+    parser.add_argument("--pace-s", type=float, default=0)
     parser.add_argument("--heartbeat-s", type=float, default=0)
     return parser.parse_args()
 

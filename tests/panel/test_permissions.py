@@ -17,7 +17,7 @@ from ctrl_alt_play.panel.permissions import GRANTED, Permission, Role
 from ctrl_alt_play.panel.security import Allowed, public
 from ctrl_alt_play.panel.servers.api import ORDERED_BY
 
-PUBLIC = {("GET", "/"), ("GET", "/docs"), ("GET", "/api/health"), ("POST", "/api/auth/login")}
+PUBLIC = {("GET", "/"), ("GET", "/docs"), ("GET", "/api/health"), ("GET", "/metrics"), ("POST", "/api/auth/login")}
 
 
 def _calls(dependant: Any) -> Iterator[Any]:

@@ -31,8 +31,9 @@ class Config(Settings):
     database_url: str = ""
     jwt_secret: SecretStr | None = None
     agent_secret: SecretStr | None = None
+    metrics_token: SecretStr | None = None
 
-    @field_validator("jwt_secret", "agent_secret", mode="after")
+    @field_validator("jwt_secret", "agent_secret", "metrics_token", mode="after")
     @classmethod
     def _nothing_is_absent(cls, value: SecretStr | None) -> SecretStr | None:
         return value if value and value.get_secret_value() else None
@@ -48,6 +49,11 @@ class Config(Settings):
     def shared_secret(self) -> str | None:
         """What all nodes may come with."""
         return self.agent_secret.get_secret_value() if self.agent_secret else None
+
+    @property
+    def metrics_bearer(self) -> str | None:
+        """What opens `/metrics`; None where it is for this machine alone."""
+        return self.metrics_token.get_secret_value() if self.metrics_token else None
 
     def secrets(self) -> list[str]:
         with suppress(ValueError):

@@ -17,11 +17,13 @@ from ctrl_alt_play.panel.accounts.service import Accounts
 from ctrl_alt_play.panel.config import Config
 from ctrl_alt_play.panel.consoles import api as consoles_api
 from ctrl_alt_play.panel.consoles.service import Consoles
-from ctrl_alt_play.panel.db import Database
 from ctrl_alt_play.panel.events import api as events_api
+from ctrl_alt_play.panel.figures import api as figures_api
+from ctrl_alt_play.panel.figures.keeper import Keeper
+from ctrl_alt_play.panel.figures.meters import Meters
+from ctrl_alt_play.panel.figures.source import Source
 from ctrl_alt_play.panel.gateway import api as gateway_api
 from ctrl_alt_play.panel.gateway.door import Door
-from ctrl_alt_play.panel.gateway.local import LocalGateway
 from ctrl_alt_play.panel.home import api as home_api
 from ctrl_alt_play.panel.intake.catching_up import CatchingUp
 from ctrl_alt_play.panel.intake.recorder import Recorder
@@ -29,6 +31,13 @@ from ctrl_alt_play.panel.intake.seen import Seen
 from ctrl_alt_play.panel.live import api as live_api
 from ctrl_alt_play.panel.live.hub import Hub
 from ctrl_alt_play.panel.live.views import Views
+from ctrl_alt_play.panel.metrics import api as metrics_api
+from ctrl_alt_play.panel.metrics import http as metrics_http
+from ctrl_alt_play.panel.metrics.counted import Counted
+from ctrl_alt_play.panel.metrics.database import TimedDatabase
+from ctrl_alt_play.panel.metrics.gateway import CountingGateway, CountingSink
+from ctrl_alt_play.panel.metrics.known import Known
+from ctrl_alt_play.panel.metrics.service import Endings
 from ctrl_alt_play.panel.migrations import migrate
 from ctrl_alt_play.panel.nodes import api as nodes_api
 from ctrl_alt_play.panel.nodes import service as nodes_service
@@ -51,6 +60,7 @@ from ctrl_alt_play.supervision import Supervisor
 
 TICKS_BETWEEN_TELLING = 2
 TICKS_BETWEEN_SEEING = 5
+TICKS_BETWEEN_KEEPING = 5
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -72,6 +82,7 @@ def create_app(config: Config, clock: Clock | None = None, tick_s: float = 1.0) 
     )
     _wire(app, config, clock, tick_s)
     api.install(app)
+    app.add_middleware(metrics_http.CountRequests, counted=app.state.counted)
     home_api.mount_assets(app)
     for router in (
         servers_api.router,  # looked through first: most of what is asked is theirs
@@ -82,6 +93,8 @@ def create_app(config: Config, clock: Clock | None = None, tick_s: float = 1.0) 
         nodes_api.router,
         servers_api.elsewhere,
         events_api.router,
+        figures_api.router,
+        metrics_api.router,
         operations_api.router,
         live_api.router,
         gateway_api.router,
@@ -93,17 +106,22 @@ def create_app(config: Config, clock: Clock | None = None, tick_s: float = 1.0) 
 def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state = app.state
     state.clock, state.tick_s = clock, tick_s
-    state.database = Database(config.database)
+    state.config, state.counted = config, Counted()
+    state.database = TimedDatabase(state.counted, config.database)
     state.tokens = Tokens(config.signing_key(), clock)
     state.accounts = Accounts(state.database, Passwords(), state.tokens, clock)
-    state.gateway = LocalGateway(clock, tick_s)
+    state.gateway = CountingGateway(state.counted, clock, tick_s)
     state.door = Door(state.database, clock, config.shared_secret)
     state.consoles = Consoles(state.gateway, clock)
     state.progress = Progress()
+    state.meters = Meters(clock)
+    state.keeper = Keeper(state.database, state.meters, clock)
     forget = (state.consoles.forget_node, state.progress.forget_node)
     state.nodes = Nodes(state.database, state.gateway, clock, forget)
     shown = Views(state.nodes, operation_views.Views(state.database, state.progress), state.gateway.last_heard_at)
     state.live = Hub(state.database, shown, state.consoles, clock)
+    state.looking = Source(state.meters, state.gateway, clock)
+    state.meters.report_to(state.live.take_figures_from(state.looking))
     state.database.listen(state.live.notice)
     state.progress.report_to(state.live.progressed)
     state.seen = Seen(state.database)
@@ -113,19 +131,32 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state.orders = Orders(state.database, state.gateway, dispatch, watched, clock)
     state.revisions = Revisions(state.database, state.gateway, turns, clock)
     catching_up = CatchingUp(state.database, state.gateway, watched, turns, state.revisions, clock)
-    state.gateway.report_to(
-        Recorder(
-            state.database,
-            state.gateway,
-            catching_up,
-            watched,
-            turns,
-            state.progress,
-            state.seen,
-            state.consoles,
-            clock,
-        )
+    recorder = Recorder(
+        state.database,
+        state.gateway,
+        catching_up,
+        watched,
+        turns,
+        state.progress,
+        state.seen,
+        state.consoles,
+        state.meters,
+        clock,
     )
+    state.gateway.report_to(CountingSink(recorder, state.counted))
+    _wire_metrics(app, clock)
+
+
+def _wire_metrics(app: FastAPI, clock: Clock) -> None:
+    state = app.state
+    gauges = {
+        "nodes_online": ("Nodes that are connected.", lambda: state.gateway.connected_nodes),
+        "waiting_facts": ("What nodes said and is still to be taken in.", lambda: state.gateway.waiting_facts),
+        "waiting_figures": ("Rows of figures that are still to be written.", lambda: state.keeper.waiting),
+    }
+    state.known = Known(state.meters, gauges, lambda: clock.utc().timestamp())
+    state.counted.registry.register(state.known)
+    state.endings = Endings(state.counted, clock.utc())
 
 
 @asynccontextmanager
@@ -149,14 +180,20 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             )
             telling_live = group.create_task(state.live.tell_for_ever(), name="tell viewers")
             judging = group.create_task(state.live.judge_for_ever(), name="judge viewers")
+            keeping = group.create_task(
+                state.keeper.keep_for_ever(TICKS_BETWEEN_KEEPING * state.tick_s), name="keep figures"
+            )
             yield
             await state.gateway.close()
             await end_streams(app)
+            await state.looking.close()
             judging.cancel()
             telling_live.cancel()
+            keeping.cancel()
             seeing.cancel()
             telling.cancel()
             sweeper.cancel()
+        await state.keeper.end()
     finally:
         await state.database.close()
 

@@ -108,6 +108,11 @@ class Connection:
         self._synchronising: asyncio.Task[None] | None = None
         self._is_behind = False
 
+    @property
+    def waiting_facts(self) -> int:
+        """How much of what the agent said is still to be taken in."""
+        return self._inbox.qsize()
+
     async def run(self) -> None:
         """Serves the connection to its end. `finished` is for the gateway to set, once the end is known everywhere."""
         tasks = (self._read, self._keep, self._write, self._close, self._open)

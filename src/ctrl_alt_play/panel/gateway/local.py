@@ -163,6 +163,10 @@ class LocalGateway:
     def connected_nodes(self) -> int:
         return sum(connection.is_ready for connection in self._connections.values())
 
+    @property
+    def waiting_facts(self) -> int:
+        return sum(connection.waiting_facts for connection in self._connections.values())
+
     def _ready(self, node_id: str) -> Connection:
         connection = self._connections.get(node_id)
         if connection is None or not connection.is_ready:

@@ -6,6 +6,7 @@ from datetime import datetime
 from ctrl_alt_play.panel.servers.figures import Figures
 from ctrl_alt_play.protocol.contents import (
     Outcome,
+    Players,
     Resources,
     ServerState,
     ServerStatus,
@@ -74,8 +75,9 @@ def of_change(change: StatusChanged) -> Observation | None:
 
 
 def of_report(report: StatusReport, now: datetime) -> Observation:
-    players = report.players.online if report.players else None
-    figures = _figures(report.resources or Resources(), report.uptime).model_copy(update={"players": players})
+    players = report.players or Players()
+    told = {"players": players.online, "players_max": players.max, "player_names": players.list or None}
+    figures = _figures(report.resources or Resources(), report.uptime).model_copy(update=told)
     return Observation(report.server_id, report.status, is_news=False, figures=figures, measured_at=now)
 
 

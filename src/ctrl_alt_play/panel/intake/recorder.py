@@ -9,6 +9,7 @@ import structlog
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.consoles.service import Consoles
 from ctrl_alt_play.panel.db import Database
+from ctrl_alt_play.panel.figures.meters import Meters
 from ctrl_alt_play.panel.gateway.base import Arrival, Fact, Gateway, OutOfStep, Reception, Taken
 from ctrl_alt_play.panel.intake import axes, durable, part1, plain, responses, truth, welcome
 from ctrl_alt_play.panel.intake.catching_up import CatchingUp
@@ -28,7 +29,7 @@ from ctrl_alt_play.protocol.contents import (
     StatusReport,
     SystemInfo,
 )
-from ctrl_alt_play.protocol.live import ConsoleBatch
+from ctrl_alt_play.protocol.live import ConsoleBatch, Samples
 from ctrl_alt_play.protocol.panel_session import Answered, Told
 from ctrl_alt_play.protocol.part2 import OperationProgress, StateSnapshot
 
@@ -49,6 +50,7 @@ class Recorder:
         progress: Progress,
         seen: Seen,
         consoles: Consoles,
+        meters: Meters,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -59,6 +61,7 @@ class Recorder:
         self._progress = progress
         self._seen = seen
         self._consoles = consoles
+        self._meters = meters
         self._clock = clock
         self._presences: dict[str, Presence] = {}
 
@@ -125,6 +128,9 @@ class Recorder:
                 return True
             case Told(content=ConsoleBatch() as batch, seq=None):
                 self._consoles.tell(node_id, batch)
+                return True
+            case Told(content=Samples() as samples, seq=None):
+                self._meters.take(node_id, samples)
                 return True
             case Told(content=ErrorReport() as report):
                 log.warning("agent_error", node_id=node_id, code=report.code, message=report.message[:500])

@@ -12,6 +12,7 @@ from ctrl_alt_play.panel.intake.presence import Presence
 from ctrl_alt_play.panel.models import Operation, Server
 from ctrl_alt_play.panel.servers import service
 from ctrl_alt_play.protocol.contents import StatusChanged, StatusReport
+from ctrl_alt_play.protocol.live import PlayersChanged
 from ctrl_alt_play.protocol.panel_session import Answered, Told
 from ctrl_alt_play.protocol.part2 import CommandCompleted, ServerCrashed, StateSnapshot
 
@@ -102,7 +103,9 @@ def _command_of(fact: Fact) -> str | None:
 
 def _servers_of(fact: Fact) -> Iterable[str]:
     match fact:
-        case Told(content=StatusChanged() | StatusReport() | ServerCrashed() | CommandCompleted() as told):
+        case Told(
+            content=StatusChanged() | StatusReport() | ServerCrashed() | CommandCompleted() | PlayersChanged() as told
+        ):
             return (told.server_id,)
         case Told(content=StateSnapshot() as snapshot):
             return (server.server_id for server in snapshot.servers)

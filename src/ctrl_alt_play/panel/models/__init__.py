@@ -3,6 +3,7 @@
 from ctrl_alt_play.panel.models.event import Event
 from ctrl_alt_play.panel.models.node import Node
 from ctrl_alt_play.panel.models.operation import OPEN_STATES, Operation, OperationKind, OperationState
+from ctrl_alt_play.panel.models.sample import Sample, Subject
 from ctrl_alt_play.panel.models.server import Allocation, Server
 from ctrl_alt_play.panel.models.user import User
 
@@ -14,6 +15,8 @@ __all__ = [
     "Operation",
     "OperationKind",
     "OperationState",
+    "Sample",
     "Server",
+    "Subject",
     "User",
 ]

@@ -15,7 +15,13 @@ class Figures(BaseModel):
     disk_limit_bytes: int | None = None
     network_received_bytes: int | None = None
     network_sent_bytes: int | None = None
+    block_read_bytes: int | None = None
+    block_written_bytes: int | None = None
+    pids: int | None = None
     players: int | None = None
+    players_max: int | None = None
+    player_names: tuple[str, ...] | None = None
+    """Where the game tells them."""
     uptime_s: float | None = None
 
 

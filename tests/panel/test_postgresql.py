@@ -15,6 +15,7 @@ from alembic import command
 from sqlalchemy import select
 from tests.panel.support import PanelUnderTest, make_config, until
 from tests.panel.test_door import status
+from tests.panel.test_figures import rows, sample, tell, told
 
 from ctrl_alt_play.panel.db import make_engine
 from ctrl_alt_play.panel.intake.recorder import Recorder
@@ -174,3 +175,28 @@ async def test_migrations_make_what_the_models_say_on_postgresql(postgresql: str
 async def test_a_node_id_that_postgresql_cannot_be_asked_for_is_no_nodes(postgresql: str, tmp_path: Path) -> None:
     async with PanelUnderTest(make_config(tmp_path, database_url=postgresql)) as panel:
         assert await status(f"{panel.agents_url}?nodeId=%00", "not a secret", None) == 401
+
+
+async def test_figures_are_kept_on_postgresql(postgresql: str, tmp_path: Path) -> None:
+    async with PanelUnderTest(make_config(tmp_path, database_url=postgresql)) as panel:
+        agent = await panel.connected(await panel.part2_agent())
+        server_id = await panel.server(agent)
+        path = f"/api/servers/{server_id}/figures"
+        players = {"online": 1, "max": 2, "list": ["with a \x00 in it"]}
+        for ahead_s in (0, 1, 2, 60):
+            panel.clock.ahead_s = ahead_s
+            await tell(agent, sample(server_id, cpu=10 + ahead_s, rx=2**40, players=players))
+            await until(lambda: told(panel.admin, server_id))
+        panel.clock.ahead_s = 1000
+        await until(lambda: rows(panel, 900, server_id=server_id))
+        assert len(await rows(panel, 60, server_id=server_id)) >= 2
+        for points in (10, 2000):
+            graph = await panel.admin.get(path, points=points)
+            assert any(graph["columns"]["players"])
+        assert (await panel.admin.get(f"/api/servers/{server_id}"))["figures"]["players"] == 1
+        async with panel.client() as api:
+            assert 'ctrl_alt_play_panel_servers{status="OFFLINE"} 1.0' in (await api.get("/metrics")).text
+        panel.clock.ahead_s = 400 * 24 * 3600
+        await panel.app.state.keeper.forget()
+        assert await rows(panel, 900, server_id=server_id) == []
+        assert await rows(panel, 60, server_id=server_id) == []

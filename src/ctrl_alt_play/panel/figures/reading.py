@@ -111,5 +111,5 @@ def _real(value: float | None, most: float) -> float | None:
 
 
 def _name(name: str) -> str:
-    """As every database keeps it."""
-    return name.encode("utf-8", "replace").decode().replace("\x00", "")[:LONGEST_NAME]
+    """PostgreSQL keeps no NUL."""
+    return name.replace("\x00", "")[:LONGEST_NAME]

@@ -1,6 +1,6 @@
 """What servers and nodes used, as it was measured: a row for each second, minute or quarter of an hour in which it was."""
 
-from sqlalchemy import BigInteger, Float, ForeignKey, Integer, String
+from sqlalchemy import REAL, BigInteger, ForeignKey, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ctrl_alt_play.panel.db import Base
@@ -34,9 +34,9 @@ class Sample(Base):
     """When they begin, in seconds since 1970, by the panel's clock."""
     count: Mapped[int]
     """How many measurements it is made of."""
-    cpu: Mapped[float | None] = mapped_column(Float(24))
+    cpu: Mapped[float | None] = mapped_column(REAL)
     """Percent of one core, on average."""
-    cpu_max: Mapped[float | None] = mapped_column(Float(24))
+    cpu_max: Mapped[float | None] = mapped_column(REAL)
     memory: Mapped[int | None] = mapped_column(BigInteger)
     """Bytes, on average."""
     memory_max: Mapped[int | None] = mapped_column(BigInteger)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 from tests.panel.live.support import Viewer, token_of
-from tests.panel.support import PanelUnderTest, Person, until
+from tests.panel.support import PanelUnderTest, Person, unique, until
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -155,8 +155,10 @@ async def test_a_thousand_changes_are_few_frames(panel: PanelUnderTest, owner: P
         assert len(viewer.frames) < 20
 
 
-async def test_a_reader_that_does_not_read_ends_with_what_is(panel: PanelUnderTest, owner: Person) -> None:
+async def test_a_reader_that_does_not_read_ends_with_what_is(own_panel: PanelUnderTest) -> None:
     """Its state is the newest, its events are all there; nobody else waits for it."""
+    panel = own_panel
+    owner = await panel.person("olga")
     agent = await panel.connected(await panel.part2_agent())
     server_id = await panel.server(agent, owner)
     topic = f"server:{server_id}"
@@ -186,30 +188,33 @@ async def test_a_reader_that_does_not_read_ends_with_what_is(panel: PanelUnderTe
 
 
 async def test_nothing_is_read_while_nobody_looks(own_panel: PanelUnderTest) -> None:
-    panel = own_panel
-    agent = await panel.connected(await panel.part2_agent())
-    server_id, other_id = await panel.server(agent), await panel.server(agent)
+    database, hub_ = own_panel.app.state.database, own_panel.app.state.live
+    async with database.writing() as session:
+        for id_ in ("seen", "unseen"):
+            session.add(_server(id_, "first", own_panel.admin.id))
     asked: list[str] = []
 
-    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         asked.append(statement)
 
-    event.listen(panel.app.state.database.engine.sync_engine, "before_cursor_execute", note)
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)  # what reads; what writes is another's
 
-    async def reads_of_a_start(of: str) -> int:
+    async def questions_for_a_change_of(id_: str) -> int:
         asked.clear()
-        await agent.become(of, "running")
-        await agent.become(of, "stopped")
-        await until(lambda: agent.acked == agent.seq)
-        await until(lambda: not panel.app.state.live._dirty.servers and not panel.app.state.live._turn.locked())
-        return len([one for one in asked if "FROM servers" in one and "owner_id" in one])
+        async with database.writing() as session:
+            (await session.get(Server, id_)).name = unique("changed")
+        await until(lambda: not hub_._due.is_set() and not hub_._turn.locked())
+        return len([statement for statement in asked if "servers.id IN" in statement])
 
-    nobody = await reads_of_a_start(server_id)
-    async with Viewer(panel, panel.admin) as viewer:
+    assert await questions_for_a_change_of("seen") == 0
+    async with Viewer(own_panel, own_panel.admin) as viewer:
         await viewer.subscribe("nodes")
-        await viewer.subscribe(f"server:{server_id}")
-        assert await reads_of_a_start(other_id) == nobody
-        assert await reads_of_a_start(server_id) > nobody
+        await viewer.subscribe("server:seen")
+        assert await questions_for_a_change_of("unseen") == 0
+        assert await questions_for_a_change_of("seen") == 1
+        await viewer.say(unsubscribe="server:seen")
+        await viewer.sees("server:seen", "unsubscribed")
+        assert await questions_for_a_change_of("seen") == 0
 
 
 async def test_the_end_of_the_panel_ends_all(own_panel: PanelUnderTest) -> None:

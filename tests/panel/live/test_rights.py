@@ -23,6 +23,12 @@ async def owned(panel: PanelUnderTest, owner: Person) -> tuple[str, str]:
     return agent.node_id, await panel.server(agent, owner)
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def heir(panel: PanelUnderTest) -> Person:
+    """Someone who gets a server, and has none of their own."""
+    return await panel.person(unique("heir"))
+
+
 def _topics(node_id: str, server_id: str) -> dict[Kind, str]:
     ids = dict.fromkeys(OF_A_SERVER, server_id) | dict.fromkeys(OF_A_NODE, node_id)
     return {kind: f"{kind}:{ids[kind]}" if kind in ids else str(kind) for kind in Kind}
@@ -120,29 +126,29 @@ async def test_a_token_whose_time_is_over_ends_the_connection(own_panel: PanelUn
 
 
 async def test_a_server_that_is_given_to_another_is_revoked_at_once(
-    panel: PanelUnderTest, owned: tuple[str, str], owner: Person, stranger: Person
+    panel: PanelUnderTest, owned: tuple[str, str], owner: Person, heir: Person
 ) -> None:
     server_id = owned[1]
     topics = [f"{kind}:{server_id}" for kind in (Kind.SERVER, Kind.CONSOLE)]
-    async with Viewer(panel, owner) as before, Viewer(panel, stranger) as after:
+    async with Viewer(panel, owner) as before, Viewer(panel, heir) as after:
         for topic in (*topics, "servers"):
             await before.subscribe(topic)
         await after.subscribe("servers")
         async with panel.app.state.database.writing() as session:
             server = await session.get(Server, server_id)
-            server.owner_id = stranger.id
+            server.owner_id = heir.id
         for topic in topics:
             await before.sees(topic, "revoked")
         await until(lambda: server_id not in before.listed("servers"))
         await until(lambda: server_id in after.listed("servers"))
         known = len(before.of(topics[0]))
-        await stranger.done(f"/api/servers/{server_id}/start")
+        await heir.done(f"/api/servers/{server_id}/start")
         await until(lambda: after.listed("servers")[server_id]["status"] == "RUNNING")
         assert len(before.of(topics[0])) == known
 
 
 async def test_what_changed_without_a_word_is_found_when_rights_are_looked_at_again(
-    panel: PanelUnderTest, owned: tuple[str, str], owner: Person, stranger: Person
+    panel: PanelUnderTest, owned: tuple[str, str], owner: Person, heir: Person
 ) -> None:
     """As another panel on the same database would."""
     topic = f"server:{owned[1]}"
@@ -150,7 +156,7 @@ async def test_what_changed_without_a_word_is_found_when_rights_are_looked_at_ag
         await viewer.subscribe(topic)
         await viewer.subscribe("servers")
         async with panel.app.state.database.writing_rows() as connection:
-            await connection.execute(update(Server).where(Server.id == owned[1]).values(owner_id=stranger.id))
+            await connection.execute(update(Server).where(Server.id == owned[1]).values(owner_id=heir.id))
         await panel.app.state.live.judge()
         await viewer.sees(topic, "revoked")
         await until(lambda: owned[1] not in viewer.listed("servers"))

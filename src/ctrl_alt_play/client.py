@@ -7,7 +7,8 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 CALL_TIMEOUT_S = 30.0
 FOLLOW_EVERY_S = 0.1
+SILENCE_S = 45.0
+"""A stream that says nothing for so long is lost: the panel says something each 15 s."""
 DEFAULT_URL = "http://localhost:3000"
 _AWAY = {502, 503, 504}
 """How others answer in the place of a panel that does not."""
@@ -115,30 +118,59 @@ class Api:
     ) -> None:
         self._http.close()
 
-    def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        """One request; what is None in `query` is left out.
+    def call(self, method: str, path: str, body: Any = None, *, key: str | None = None, **query: Any) -> Any:
+        """One request; what is None in `query` is left out. Orders with the same `key` are one order, however often they are given.
 
         Raises:
             ApiError: with the panel's code and sentence, or `UNREACHABLE`.
         """
+        headers = {"Idempotency-Key": key} if key else {}
+        with self._reaching():
+            response = self._http.request(method, path, json=body, params=_given(query), headers=headers)
+        if response.is_success:
+            return self._read(response.content)
+        raise _error_of(response)
+
+    @contextmanager
+    def stream(self, path: str, **query: Any) -> Iterator[Iterator[Any]]:
+        """What the panel tells as it happens. Raises: ApiError, as `call` does, also in the middle; it ends where the panel ends it."""
+        with self._opened(path, query, SILENCE_S) as chunks:
+            yield map(self._read, _events(chunks))
+
+    @contextmanager
+    def download(self, path: str, **query: Any) -> Iterator[Iterator[bytes]]:
+        """Raises: ApiError, as `stream` does."""
+        with self._opened(path, query, CALL_TIMEOUT_S) as chunks:
+            yield chunks
+
+    @contextmanager
+    def _opened(self, path: str, query: dict[str, Any], silence_s: float) -> Iterator[Iterator[bytes]]:
+        import httpx  # noqa: PLC0415 - see above
+
+        timeout = httpx.Timeout(CALL_TIMEOUT_S, read=silence_s)
+        with self._reaching(), self._http.stream("GET", path, params=_given(query), timeout=timeout) as response:
+            if not response.is_success:
+                response.read()
+                raise _error_of(response)
+            yield response.iter_bytes()
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
         import httpx  # noqa: PLC0415 - see above
 
         try:
-            response = self._http.request(method, path, json=body, params=_given(query))
+            yield
         except httpx.HTTPError as error:
             raise ApiError(
                 "UNREACHABLE", f"The panel at {self._http.base_url} does not answer ({error}). Is it running?"
             ) from error
         except (httpx.InvalidURL, ValueError) as error:
             raise ApiError("INVALID_REQUEST", f"What was given cannot be sent: {error}.", 422) from error
-        if response.is_success:
-            return self._read(response)
-        raise _error_of(response)
 
-    def _read(self, response: "httpx.Response") -> _Answer:
+    def _read(self, content: bytes) -> _Answer:
         """Nothing is an empty answer."""
         try:
-            answer = response.json(object_hook=_Answer) if response.content else _Answer()
+            answer = json.loads(content, object_hook=_Answer) if content else _Answer()
         except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, _Answer):
@@ -178,6 +210,17 @@ class Api:
         if operation["state"] == "failed":
             raise ApiError(operation["code"] or "INTERNAL", operation["message"] or "The operation failed.")
         return operation
+
+
+def _events(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The data of server-sent events, as they become whole. Only newlines end their lines: texts have other characters that look like ends."""
+    rest = b""
+    for chunk in chunks:
+        *blocks, rest = (rest + chunk).split(b"\n\n")
+        for block in blocks:
+            data = [line[5:].removeprefix(b" ") for line in block.split(b"\n") if line.startswith(b"data:")]
+            if data:
+                yield b"\n".join(data)
 
 
 def _given(query: dict[str, Any]) -> dict[str, Any]:

@@ -30,12 +30,25 @@ OPERATION = {
 }
 
 
+NOT_FOUND = (404, {"code": "NOT_FOUND", "detail": "There is no such thing."})
+
+
+class Turns(list[Any]):
+    """Answers, one for each request; after them there is nothing."""
+
+
+class Raw(list[bytes]):
+    """An answer sent as it is, piece by piece; then the connection ends."""
+
+
 class FakePanel:
-    """`answers` by method and path: a document with status 200, or a status and a document. All else is 404."""
+    """`answers` by method and path: a document with status 200, or a status and a document; `Turns` gives one after the other. All else is 404."""
 
     def __init__(self) -> None:
         self.answers: dict[tuple[str, str], Any] = {("GET", f"/api/servers/{SERVER_ID}"): SERVER}
         self.asked: list[tuple[str, str, dict[str, str], Any]] = []
+        self.keys: list[str | None] = []
+        """Which orders are one, as they were asked for."""
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
 
@@ -62,19 +75,25 @@ class FakePanel:
     def answer(self, method: str, target: str, body: Any) -> tuple[int, Any]:
         parts = urlsplit(target)
         self.asked.append((method, parts.path, dict(parse_qsl(parts.query)), body))
-        found = self.answers.get(
-            (method, parts.path), (404, {"code": "NOT_FOUND", "detail": "There is no such thing."})
-        )
+        found = self.answers.get((method, parts.path), NOT_FOUND)
+        if isinstance(found, Turns):
+            found = found.pop(0) if found else NOT_FOUND
         return found if isinstance(found, tuple) else (200, found)
 
 
 def _handler(panel: FakePanel) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def _reply(self) -> None:
+            panel.keys.append(self.headers.get("Idempotency-Key"))
             taken = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             status, document = panel.answer(self.command, self.path, json.loads(taken) if taken else None)
-            sent = json.dumps(document).encode()
             self.send_response(status)
+            if isinstance(document, Raw):
+                self.end_headers()
+                for piece in document:
+                    self.wfile.write(piece)
+                return
+            sent = json.dumps(document).encode()
             self.send_header("Content-Length", str(len(sent)))
             self.end_headers()
             self.wfile.write(sent)

@@ -1,14 +1,13 @@
 """`ctrl-alt-play server …`"""
 
 import json
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ctrl_alt_play.characters import shown
-from ctrl_alt_play.cli import changes, history
+from ctrl_alt_play.cli import changes, consoles, history, top
 from ctrl_alt_play.cli.asking import ServerArgument, WaitOption, find, operate, show_operation
 from ctrl_alt_play.cli.output import JsonOption, show_json, show_table
 from ctrl_alt_play.cli.values import given, number
@@ -17,7 +16,8 @@ from ctrl_alt_play.client import Api, Login
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(changes.app)
 app.add_typer(history.app)
-FOLLOW_EVERY_S = 0.5
+app.add_typer(consoles.app)
+app.add_typer(top.app)
 SignalOption = Annotated[str | None, typer.Option(help="Such as SIGINT; the server's own stop rule when left out.")]
 TimeoutOption = Annotated[
     float | None, typer.Option(metavar="SECONDS", parser=number, help="Seconds until it is killed.")
@@ -139,47 +139,3 @@ def status(server: ServerArgument, *, as_json: JsonOption = False) -> None:
         (report.get("status"), report.get("uptime"), resources.get("cpu"), memory.get("used"), memory.get("percentage"))
     ]
     show_table(("STATUS", "UPTIME s", "CPU %", "MEMORY", "OF LIMIT %"), rows)
-
-
-@app.command()
-def send(
-    server: ServerArgument,
-    line: Annotated[list[str], typer.Argument(help="The command for the game's console.")],
-    *,
-    as_json: JsonOption = False,
-) -> None:
-    """Write a line to a server's console, and print what it answers within a moment."""
-    with Api(Login.load()) as api:
-        id_ = find(api, server)["id"]
-        before = api.call("GET", f"/api/servers/{id_}/console", lines=1)
-        api.follow(api.call("POST", f"/api/servers/{id_}/command", {"command": " ".join(line)}))
-        time.sleep(FOLLOW_EVERY_S)
-        _show_lines(api.call("GET", f"/api/servers/{id_}/console", after=before["cursor"]), as_json=as_json)
-
-
-@app.command()
-def logs(
-    server: ServerArgument,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=1000)] = 100,
-    *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """A server's latest output, as the panel has it; with --json a line of JSON for each."""
-    with Api(Login.load()) as api:
-        path = f"/api/servers/{find(api, server)['id']}/console"
-        page = api.call("GET", path, lines=lines)
-        _show_lines(page, as_json=as_json)
-        while follow:
-            time.sleep(FOLLOW_EVERY_S)
-            page = api.call("GET", path, after=page["cursor"])
-            _show_lines(page, as_json=as_json)
-
-
-def _show_lines(page: dict[str, Any], *, as_json: bool) -> None:
-    for line in page["lines"]:
-        typer.echo(json.dumps(line) if as_json else line["text"] if line.get("lost") is None else _gap(line))
-
-
-def _gap(line: dict[str, Any]) -> str:
-    return f"[{line['count'] or 'some'} lines are not here: {line['lost']}]"

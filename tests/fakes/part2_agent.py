@@ -194,6 +194,9 @@ class Part2Agent:
         if action.startswith("console_"):
             await self._answer_console(command)
             return
+        if action == "watch_figures":
+            await self.send({"id": id_, "type": "response", "success": True, "data": {}, "timestamp": now()})
+            return
         data = {"serverId": command.get("serverId"), "status": "processing"}
         if action == "get_status":
             data["status"] = self.servers[command["serverId"]]["observed"]

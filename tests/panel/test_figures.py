@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 from tests.fakes.part2_agent import Data, Part2Agent
+from tests.panel.live.support import Viewer
 from tests.panel.support import PanelUnderTest, Person, until
 
 from ctrl_alt_play.panel.models import Sample, Subject
@@ -168,3 +169,31 @@ async def test_who_came_and_went_is_an_event_of_the_node_s_own_servers(panel: Pa
     assert (await admin.get(f"/api/servers/{others}/events", kind="players_changed"))["items"] == []
     both = (await admin.get(f"/api/nodes/{agent.node_id}/events", kind="players_changed"))["items"]
     assert {one["server_id"] for one in both} == {own, None}
+
+
+async def test_whoever_looks_has_it_measured_every_second_and_is_told(
+    panel: PanelUnderTest, owner: Person, stranger: Person
+) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    server_id = await panel.server(agent, owner)
+    await tell(agent, sample(server_id, cpu=1, rx=1000))
+    await told(panel.admin, server_id)
+    topic = f"figures:{server_id}"
+    async with Viewer(panel, owner) as viewer, Viewer(panel, stranger) as other:
+        await viewer.subscribe(topic)
+        await other.subscribe(topic)
+        (first,) = await viewer.sees(topic, "recent")
+        assert [one["cpu_percent"] for one in first["data"]] == [1]
+        (asked,) = await until(lambda: agent.commands("watch_figures"))
+        assert asked["payload"] == {"servers": [server_id], "node": False, "seconds": 30}
+        await tell(agent, sample(server_id, cpu=2, rx=1000))
+        (frame,) = await viewer.sees(topic, "sample")
+        assert frame["data"]["cpu_percent"] == 2
+        assert other.of(topic)[0]["kind"] == "error"
+    async with Viewer(panel, panel.admin) as viewer:
+        topic = f"figures-node:{agent.node_id}"
+        await viewer.subscribe(topic)
+        await until(lambda: agent.commands("watch_figures")[-1]["payload"]["node"])
+        await tell(agent, node={"cpu": 3})
+        assert (await viewer.sees(topic, "sample"))[0]["data"]["cpu_percent"] == 3
+    assert agent.acked == agent.seq

@@ -1,8 +1,9 @@
 """The panel's only wiring: what there is, what each is given, in which order it starts and ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 import uvloop
@@ -114,14 +115,11 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state.door = Door(state.database, clock, config.shared_secret)
     state.consoles = Consoles(state.gateway, clock)
     state.progress = Progress()
-    state.meters = Meters(clock)
-    state.keeper = Keeper(state.database, state.meters, clock)
     forget = (state.consoles.forget_node, state.progress.forget_node)
     state.nodes = Nodes(state.database, state.gateway, clock, forget)
     shown = Views(state.nodes, operation_views.Views(state.database, state.progress), state.gateway.last_heard_at)
     state.live = Hub(state.database, shown, state.consoles, clock)
-    state.looking = Source(state.meters, state.gateway, clock)
-    state.meters.report_to(state.live.take_figures_from(state.looking))
+    _wire_figures(app, clock)
     state.database.listen(state.live.notice)
     state.progress.report_to(state.live.progressed)
     state.seen = Seen(state.database)
@@ -147,10 +145,19 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     _wire_metrics(app, clock)
 
 
+def _wire_figures(app: FastAPI, clock: Clock) -> None:
+    state = app.state
+    state.meters = Meters(clock)
+    state.keeper = Keeper(state.database, state.meters, clock)
+    state.source = Source(state.meters, state.gateway, clock)
+    state.meters.report_to(state.live.take_figures_from(state.source))
+
+
 def _wire_metrics(app: FastAPI, clock: Clock) -> None:
     state = app.state
     gauges = {
         "nodes_online": ("Nodes that are connected.", lambda: state.gateway.connected_nodes),
+        "live_viewers": ("Connections of the live channel.", lambda: state.live.viewers),
         "waiting_facts": ("What nodes said and is still to be taken in.", lambda: state.gateway.waiting_facts),
         "waiting_figures": ("Rows of figures that are still to be written.", lambda: state.keeper.waiting),
     }
@@ -168,34 +175,29 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await nodes_service.mark_all_away(session, now)
             await operations_service.take_over(session, now)
         async with asyncio.TaskGroup() as group:
-            sweeper = group.create_task(
-                sweep_for_ever(state.database, state.gateway, state.progress, state.clock, state.tick_s),
-                name="sweeper",
-            )
-            telling = group.create_task(
-                state.revisions.tell_for_ever(TICKS_BETWEEN_TELLING * state.tick_s), name="tell revisions"
-            )
-            seeing = group.create_task(
-                state.seen.write_for_ever(TICKS_BETWEEN_SEEING * state.tick_s), name="write down seen nodes"
-            )
-            telling_live = group.create_task(state.live.tell_for_ever(), name="tell viewers")
-            judging = group.create_task(state.live.judge_for_ever(), name="judge viewers")
-            keeping = group.create_task(
-                state.keeper.keep_for_ever(TICKS_BETWEEN_KEEPING * state.tick_s), name="keep figures"
-            )
+            tasks = [group.create_task(work, name=name) for name, work in _work(app).items()]
             yield
             await state.gateway.close()
             await end_streams(app)
-            await state.looking.close()
-            judging.cancel()
-            telling_live.cancel()
-            keeping.cancel()
-            seeing.cancel()
-            telling.cancel()
-            sweeper.cancel()
+            await state.source.close()
+            for task in reversed(tasks):
+                task.cancel()
         await state.keeper.end()
     finally:
         await state.database.close()
+
+
+def _work(app: FastAPI) -> dict[str, Coroutine[Any, Any, None]]:
+    """What goes on for as long as the panel does, by its names."""
+    state, tick_s = app.state, app.state.tick_s
+    return {
+        "sweeper": sweep_for_ever(state.database, state.gateway, state.progress, state.clock, tick_s),
+        "tell revisions": state.revisions.tell_for_ever(TICKS_BETWEEN_TELLING * tick_s),
+        "write down seen nodes": state.seen.write_for_ever(TICKS_BETWEEN_SEEING * tick_s),
+        "keep figures": state.keeper.keep_for_ever(TICKS_BETWEEN_KEEPING * tick_s),
+        "tell viewers": state.live.tell_for_ever(),
+        "judge viewers": state.live.judge_for_ever(),
+    }
 
 
 async def end_streams(app: FastAPI) -> None:

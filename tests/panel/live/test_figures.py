@@ -75,8 +75,10 @@ async def test_the_source_knows_who_is_looked_at(
     await until(lambda: source.watched[-1] == ({}, set()))
 
 
-async def test_a_panel_without_figures_has_no_such_topics(panel: PanelUnderTest) -> None:
-    panel.app.state.live.measured = None
+async def test_a_panel_without_figures_has_no_such_topics(
+    panel: PanelUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(panel.app.state.live, "measured", None)
     async with Viewer(panel, panel.admin) as viewer:
         await viewer.subscribe("figures-node:first")
         assert viewer.of("figures-node:first")[0]["code"] == "NOT_FOUND"

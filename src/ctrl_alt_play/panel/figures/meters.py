@@ -15,7 +15,9 @@ from ctrl_alt_play.protocol.live import NodeFigures, Samples, ServerFigures
 
 FORGET_S = 120.0
 LOOK_AGAIN_S = 2.0
-"""How often a node may name servers that are not its own."""
+"""How often it is looked up who a node tells of."""
+MOST_STRANGERS = 1000
+"""Of one node, that wait for it."""
 
 
 class Viewers(Protocol):
@@ -73,16 +75,27 @@ class Meters:
         return True
 
     def _ask_for(self, node_id: str, strange: Samples) -> None:
-        now = self._clock.monotonic()
-        if now - self._looked_at.get(node_id, -LOOK_AGAIN_S) >= LOOK_AGAIN_S:
-            self._looked_at[node_id] = now
-            self._strangers[node_id] = strange
+        """Of each the newest waits until its node's turn comes."""
+        if (waiting := self._strangers.get(node_id)) is not None:
+            servers = {figures.server_id: figures for figures in (*waiting.servers, *strange.servers)}
+            kept = tuple(servers.values())[:MOST_STRANGERS]
+            strange = Samples(at=strange.at, servers=kept, node=strange.node or waiting.node)
+        self._strangers[node_id] = strange
+        if self._may_ask(node_id):
             self.are_strange.set()
+
+    def _may_ask(self, node_id: str) -> bool:
+        return self._clock.monotonic() - self._looked_at.get(node_id, -LOOK_AGAIN_S) >= LOOK_AGAIN_S
 
     def take_strangers(self) -> dict[str, Samples]:
         """Who is to be looked up, by the node that tells of them; then `know` those that are its own."""
         self.are_strange.clear()
-        strangers, self._strangers = self._strangers, {}
+        strangers = {node_id: told for node_id, told in self._strangers.items() if self._may_ask(node_id)}
+        now = self._clock.monotonic()
+        self._looked_at = {node_id: at for node_id, at in self._looked_at.items() if now - at < LOOK_AGAIN_S}
+        for node_id in strangers:
+            del self._strangers[node_id]
+            self._looked_at[node_id] = now
         return strangers
 
     def know(self, node_id: str, told: Samples, servers: Mapping[str, int], node: int | None) -> None:

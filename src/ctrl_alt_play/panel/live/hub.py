@@ -67,6 +67,11 @@ class Hub:
         self.is_closed = False
         self._strangers = 0
 
+    @property
+    def viewers(self) -> int:
+        """Connections."""
+        return len(self._watchers.channels)
+
     def take_figures_from(self, source: Source) -> Measured:
         """Until then there are no topics of figures. Whatever the source gets to know it tells what it is given here."""
         self.measured = Measured(self._watchers, source, self._due.set)

@@ -40,7 +40,11 @@ def update(
     ] = None,
     ready_text: ReadyText = None,
     ready_timeout: ReadyTimeout = None,
+    query: Annotated[
+        str | None, typer.Option(metavar="PROTOCOL", help="How its game is asked who plays: minecraft, quake3, …")
+    ] = None,
     *,
+    tty: Annotated[bool | None, typer.Option("--tty/--no-tty", help="Give the game a terminal.")] = None,
     crash_restart: CrashRestart = None,
     crash_limit: Annotated[int | None, typer.Option(help="Past so many crashes in its window it stays down.")] = None,
     wait: WaitOption = True,
@@ -54,6 +58,8 @@ def update(
         limits=given(memory=memory, cpu=cpu),
         readiness=given(text=ready_text or None, timeout=ready_timeout),
         crash=given(restart=crash_restart, limit=crash_limit),
+        query=given(protocol=query) or None,
+        console=given(tty=tty),
     )
     if not (body or env or unset):
         raise typer.BadParameter("say what is to change; --help tells what can be")

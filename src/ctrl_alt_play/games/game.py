@@ -55,6 +55,8 @@ class Game:
     """A console line, after which the server ends with exit code 0."""
     ready_line: str
     """Part of the console line that says that players may join."""
+    query_protocol: str
+    """The name of the protocol that it is asked in, as a server's specification calls it."""
     query: Callable[[str, int, float], Answer]
     """Host, port, timeout in seconds. Blocks; raises NoAnswer."""
     join: Callable[[str, int], str]

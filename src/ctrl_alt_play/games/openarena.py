@@ -105,6 +105,7 @@ OPENARENA = Game(
     protocol="udp",
     stop_command="quit",
     ready_line="AAS initialized.",
+    query_protocol="quake3",
     query=quake3.query,
     join=join,
     files={"baseoa/server.cfg": _SETTINGS},

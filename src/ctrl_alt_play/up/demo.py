@@ -79,6 +79,8 @@ class Demo:
             "limits": {"memory": game.memory_bytes, "cpu": game.cpu_percent, "disk": game.disk_bytes},
             "ports": [{"internal": game.port, "external": self.port, "protocol": game.protocol}],
             "stop": {"command": game.stop_command},
+            "readiness": {"text": game.ready_line},
+            "query": {"protocol": game.query_protocol},
         }
         with step("Creating the server through the API"):
             operation = self._api.call("POST", "/api/servers", body)

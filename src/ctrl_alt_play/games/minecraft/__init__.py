@@ -142,6 +142,7 @@ MINECRAFT = Game(
     protocol="tcp",
     stop_command="stop",
     ready_line="Server listening on port",
+    query_protocol="minecraft",
     query=query,
     join=join,
     files={"server.properties": _SETTINGS},

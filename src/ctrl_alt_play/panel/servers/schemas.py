@@ -9,7 +9,16 @@ from ctrl_alt_play.panel.models import OperationKind, OperationState
 from ctrl_alt_play.panel.names import Name, NodeId
 from ctrl_alt_play.panel.servers import recipe
 from ctrl_alt_play.panel.servers.figures import Figures
-from ctrl_alt_play.panel.servers.recipe import CrashPolicy, Limits, Port, Readiness, Recipe, StopRule
+from ctrl_alt_play.panel.servers.recipe import (
+    ConsoleRule,
+    CrashPolicy,
+    Limits,
+    Port,
+    Query,
+    Readiness,
+    Recipe,
+    StopRule,
+)
 from ctrl_alt_play.panel.servers.status import Status
 from ctrl_alt_play.protocol.contents import LinePayload, ServerState, StopPayload
 from ctrl_alt_play.protocol.specification import Desired, Hold, Specification
@@ -152,4 +161,6 @@ class ServerView(BaseModel):
     stop: StopRule
     readiness: Readiness
     crash: CrashPolicy
+    query: Query | None = Field(description="how its game is asked who plays; null: nobody asks")
+    console: ConsoleRule
     created_at: datetime

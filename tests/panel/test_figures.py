@@ -63,6 +63,12 @@ async def test_servers_show_what_they_use_without_being_asked(panel: PanelUnderT
         "player_names": ["Sarge", "Grunt"],
         "uptime_s": 7.5,
     }
+    await tell(agent, sample(server_id, cpu=77))
+
+    async def cpu() -> Any:
+        return (await admin.get(f"/api/servers/{server_id}"))["figures"]["cpu_percent"] == 77
+
+    await until(cpu)
 
 
 async def test_a_node_speaks_for_its_own_servers_only(panel: PanelUnderTest, admin: Person) -> None:

@@ -55,6 +55,7 @@ from ctrl_alt_play.panel.servers.dispatch import Dispatch
 from ctrl_alt_play.panel.servers.orders import Orders
 from ctrl_alt_play.panel.servers.revisions import Revisions
 from ctrl_alt_play.panel.servers.turns import Turns
+from ctrl_alt_play.panel.servers.views import Present
 from ctrl_alt_play.panel.serving import Server, listen, signals_once, uvicorn_config
 from ctrl_alt_play.settings import LiveSettings
 from ctrl_alt_play.supervision import Supervisor
@@ -117,7 +118,9 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state.progress = Progress()
     forget = (state.consoles.forget_node, state.progress.forget_node)
     state.nodes = Nodes(state.database, state.gateway, clock, forget)
-    shown = Views(state.nodes, operation_views.Views(state.database, state.progress), state.gateway.last_heard_at)
+    state.meters = Meters(clock)
+    state.present = Present(state.gateway.last_heard_at, state.meters.newest)
+    shown = Views(state.nodes, operation_views.Views(state.database, state.progress), state.present)
     state.live = Hub(state.database, shown, state.consoles, clock)
     _wire_figures(app, clock)
     state.database.listen(state.live.notice)
@@ -147,7 +150,6 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
 
 def _wire_figures(app: FastAPI, clock: Clock) -> None:
     state = app.state
-    state.meters = Meters(clock)
     state.keeper = Keeper(state.database, state.meters, clock)
     state.source = Source(state.meters, state.gateway, clock)
     state.meters.report_to(state.live.take_figures_from(state.source))

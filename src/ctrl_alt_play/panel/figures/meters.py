@@ -11,6 +11,7 @@ from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.figures import reading
 from ctrl_alt_play.panel.figures.meter import Meter
 from ctrl_alt_play.panel.figures.schemas import NodeSample, ServerSample
+from ctrl_alt_play.panel.servers.figures import Figures
 from ctrl_alt_play.protocol.live import NodeFigures, Samples, ServerFigures
 
 FORGET_S = 120.0
@@ -111,6 +112,12 @@ class Meters:
         """None where it was not measured lately; also where another node did."""
         meter = self._servers.get(server_id)
         return meter if meter is not None and node_id in (None, meter.node_id) else None
+
+    def newest(self, server_id: str, node_id: str) -> tuple[Figures, datetime] | None:
+        """What it was last measured to use, and when."""
+        meter = self.server(server_id, node_id)
+        sample = None if meter is None else meter.newest
+        return None if sample is None else (Figures.model_validate(sample, from_attributes=True), sample.measured_at)
 
     def node(self, node_id: str) -> Meter[NodeSample] | None:
         return self._nodes.get(node_id)

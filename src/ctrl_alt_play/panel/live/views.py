@@ -20,13 +20,13 @@ MOST_OPERATIONS = 200
 
 
 class Views:
-    def __init__(self, nodes: Nodes, of_operations: operation_views.Views, heard: server_views.Heard) -> None:
+    def __init__(self, nodes: Nodes, of_operations: operation_views.Views, present: server_views.Present) -> None:
         self._nodes = nodes
         self._of_operations = of_operations
-        self._heard = heard
+        self._present = present
 
     async def servers(self, session: AsyncSession, rows: Sequence[Server]) -> list[Row]:
-        return [Row(view.id, view.model_dump_json()) for view in await server_views.views(session, rows, self._heard)]
+        return [Row(view.id, view.model_dump_json()) for view in await server_views.views(session, rows, self._present)]
 
     async def operations(self, session: AsyncSession, rows: Sequence[Operation]) -> list[Row]:
         return [Row(view.id, view.model_dump_json()) for view in await self._of_operations.views(session, rows)]

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Header, Query, Request, status
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.db import Database, Reading, database_of
 from ctrl_alt_play.panel.errors import Forbidden
-from ctrl_alt_play.panel.gateway.base import Gateway
 from ctrl_alt_play.panel.models import OperationKind
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.schemas import OperationView
@@ -42,12 +41,12 @@ async def _clock(request: Request) -> Clock:
     return cast("Clock", request.app.state.clock)
 
 
-async def _heard(request: Request) -> views.Heard:
-    return cast("Gateway", request.app.state.gateway).last_heard_at
+async def _present(request: Request) -> views.Present:
+    return cast("views.Present", request.app.state.present)
 
 
 Ordering = Annotated[Orders, Depends(_orders)]
-Heard = Annotated[views.Heard, Depends(_heard)]
+Present = Annotated[views.Present, Depends(_present)]
 Viewer = Annotated[Actor, Depends(Allowed(Permission.SERVERS_SEE))]
 Key = Annotated[
     str | None,
@@ -79,7 +78,7 @@ ORDERED_BY = {
 async def list_servers(
     session: Reading,
     actor: Viewer,
-    heard: Heard,
+    present: Present,
     limit: Limit = 50,
     cursor: str | None = None,
     node_id: str | None = None,
@@ -87,7 +86,7 @@ async def list_servers(
 ) -> Page[ServerView]:
     found = await service.list_visible(session, actor, limit, cursor, node_id, name)
     servers, next_cursor = cut(found, limit, lambda server: (server.name, server.id))
-    return Page(items=await views.views(session, servers, heard), next_cursor=next_cursor)
+    return Page(items=await views.views(session, servers, present), next_cursor=next_cursor)
 
 
 @router.post("", status_code=ACCEPTED)
@@ -102,8 +101,8 @@ async def create_server(
 
 
 @router.get("/{server_id}")
-async def get_server(server_id: str, session: Reading, actor: Viewer, heard: Heard) -> ServerView:
-    return await views.view(session, await service.get_visible(session, actor, server_id), heard)
+async def get_server(server_id: str, session: Reading, actor: Viewer, present: Present) -> ServerView:
+    return await views.view(session, await service.get_visible(session, actor, server_id), present)
 
 
 @router.patch("/{server_id}", status_code=ACCEPTED)
@@ -230,11 +229,11 @@ async def ask_status(
 
 @router.get("/{server_id}/status")
 async def get_status(
-    server_id: str, session: Reading, actor: Viewer, heard: Heard, clock: Annotated[Clock, Depends(_clock)]
+    server_id: str, session: Reading, actor: Viewer, present: Present, clock: Annotated[Clock, Depends(_clock)]
 ) -> ServerStatusView:
     """What the panel last knew and how old that is; no node is waited for."""
     server = await service.get_visible(session, actor, server_id)
-    return await views.status_view(session, server, clock.utc(), heard)
+    return await views.status_view(session, server, clock.utc(), present)
 
 
 @router.get("/{server_id}/operations")

@@ -1,6 +1,7 @@
 """Servers as people see them: each with its status, made of its own columns, its node's presence and its operations."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,26 +17,33 @@ from ctrl_alt_play.protocol.contents import ServerState
 from ctrl_alt_play.protocol.messages import OLDEST_VERSION
 from ctrl_alt_play.protocol.specification import Hold, Recipe, Specification
 
-Heard = Callable[[str], datetime | None]
-"""When a node that is connected last said anything; None for one that is not."""
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What is known at this moment, and in memory alone."""
+
+    heard: Callable[[str], datetime | None]
+    """When a node that is connected last said anything; None for one that is not."""
+    measured: Callable[[str, str], tuple[Figures, datetime] | None]
+    """What a server on a node was last measured to use, and when; None where it was not lately."""
 
 
-async def views(session: AsyncSession, servers: Sequence[Server], heard: Heard) -> list[ServerView]:
+async def views(session: AsyncSession, servers: Sequence[Server], present: Present) -> list[ServerView]:
     by_node = await nodes.by_ids(session, {server.node_id for server in servers})
     related: dict[str, list[Operation]] = {server.id: [] for server in servers}
     for operation in await operations.open_or_create(session, related):
         related[operation.server_id].append(operation)
-    return [_view(server, by_node[server.node_id], related[server.id], heard) for server in servers]
+    return [_view(server, by_node[server.node_id], related[server.id], present) for server in servers]
 
 
-async def view(session: AsyncSession, server: Server, heard: Heard) -> ServerView:
-    return (await views(session, [server], heard))[0]
+async def view(session: AsyncSession, server: Server, present: Present) -> ServerView:
+    return (await views(session, [server], present))[0]
 
 
-async def status_view(session: AsyncSession, server: Server, now: datetime, heard: Heard) -> ServerStatusView:
+async def status_view(session: AsyncSession, server: Server, now: datetime, present: Present) -> ServerStatusView:
     node = await nodes.get(session, server.node_id)
     related = await operations.open_or_create(session, [server.id])
-    known = _known(server, node, related, heard)
+    known = _known(server, node, related, present)
     return ServerStatusView(
         server_id=server.id,
         age_s=max(0.0, (now - known["observed_at"]).total_seconds()),
@@ -44,7 +52,7 @@ async def status_view(session: AsyncSession, server: Server, now: datetime, hear
     )
 
 
-def _view(server: Server, node: Node, related: Sequence[Operation], heard: Heard) -> ServerView:
+def _view(server: Server, node: Node, related: Sequence[Operation], present: Present) -> ServerView:
     return ServerView(
         id=server.id,
         name=server.name,
@@ -54,7 +62,7 @@ def _view(server: Server, node: Node, related: Sequence[Operation], heard: Heard
         revision=server.revision,
         node_revision=server.node_revision,
         **_recipe(server),
-        **_known(server, node, related, heard),
+        **_known(server, node, related, present),
     )
 
 
@@ -64,22 +72,23 @@ def _recipe(server: Server) -> dict[str, Any]:
     return specification.model_dump(include=set(Recipe.model_fields))
 
 
-def _known(server: Server, node: Node, related: Sequence[Operation], heard: Heard) -> dict[str, Any]:
+def _known(server: Server, node: Node, related: Sequence[Operation], present: Present) -> dict[str, Any]:
     """What every view of a server tells, by the fields' names."""
     facts = _facts(server, node, related)
     current_status, since = status.derive(facts)
     unfinished = [operation for operation in related if operation.finished_at is None]
+    figures, measured_at = _figures(server, present)
     return {
         "status": current_status,
         "status_since": since,
         "detail": status.explain(current_status, facts),
         "desired": server.desired,
         "observed": server.observed,
-        "observed_at": _true_at(server, node, heard),
+        "observed_at": _true_at(server, node, present),
         "hold": server.hold,
         "operation": CurrentOperation.model_validate(unfinished[-1]) if unfinished else None,
-        "figures": None if server.figures is None else Figures.model_validate(server.figures),
-        "measured_at": server.measured_at,
+        "figures": figures,
+        "measured_at": measured_at,
         "ready": server.ready,
         "exit_code": server.exit_code,
         "last_error": facts.reason,
@@ -88,12 +97,20 @@ def _known(server: Server, node: Node, related: Sequence[Operation], heard: Hear
     }
 
 
-def _true_at(server: Server, node: Node, heard: Heard) -> datetime:
+def _figures(server: Server, present: Present) -> tuple[Figures | None, datetime | None]:
+    """The newest, of what was measured lately and what is written down from time to time."""
+    newest = present.measured(server.id, server.node_id)
+    if newest is not None and (server.measured_at is None or newest[1] > server.measured_at):
+        return newest
+    return None if server.figures is None else Figures.model_validate(server.figures), server.measured_at
+
+
+def _true_at(server: Server, node: Node, present: Present) -> datetime:
     """What a node of part 2 told since it came is true until it tells otherwise, as long as it is there and sees its servers."""
     tells_all = node.online and node.protocol_version > OLDEST_VERSION and server.observed_at >= node.since
     if not tells_all or server.observed == ServerState.UNKNOWN:
         return server.observed_at
-    return max(server.observed_at, heard(node.id) or server.observed_at)
+    return max(server.observed_at, present.heard(node.id) or server.observed_at)
 
 
 def _facts(server: Server, node: Node, related: Iterable[Operation]) -> status.Facts:

@@ -17,7 +17,7 @@ import httpx
 from tests.integration.installation import Installation, free_port
 from tests.waiting import until
 
-from bench import agent, boot, events, figures, idle, live_channel, orders
+from bench import agent, boot, events, figures, idle, live, live_channel, orders
 from bench.place import Bare, Place
 from ctrl_alt_play.up import engine
 
@@ -26,6 +26,7 @@ PARTS: dict[str, Callable[[Place], None]] = {
     "events": events.measure,
     "figures": figures.measure,
     "boot": boot.measure,
+    "live": live.measure,
     "agent": agent.measure,
     "idle": idle.measure,
     "idle-part-1": partial(idle.measure, part=1),

@@ -118,7 +118,7 @@ class Puppet:
         """The shell, below the first process."""
         return psutil.Process(self.pid).children()[0]
 
-    def runs_anew(self, before: int, timeout_s: float = 10) -> None:
+    def runs_anew(self, before: int, timeout_s: float = 30) -> None:
         """Waits until it runs as another process than `before`."""
         until(lambda: self.pid not in {0, before}, f"{self.id} runs as another process than {before}", timeout_s)
 

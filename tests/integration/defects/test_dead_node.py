@@ -28,6 +28,10 @@ def frozen(installation: Installation) -> Iterator[None]:
         installation.agent.send_signal(signal.SIGCONT)
 
 
+ASKED_OF_THE_NODE = ("/api/servers/{server_id}/console", "/api/live")
+"""A console is its node's own; it is waited for by whoever reads it, and by nobody else. What goes on for ever is no page."""
+
+
 def queued(game: Puppet) -> list[dict[str, Any]]:
     """The operations that its node has not answered."""
     found = game.installation.get(f"{game.path}/operations")["items"]
@@ -41,10 +45,12 @@ def test_every_read_route_answers_at_once_while_a_node_says_nothing(
     operation = game.does("start")
     known = {"server_id": game.id, "node_id": installation.node_id, "operation_id": operation["id"]}
     known["user_id"] = installation.get("/api/users")["items"][0]["id"]
-    routes = [path for path, methods in installation.get("/openapi.json")["paths"].items() if "get" in methods]
+    paths = installation.get("/openapi.json")["paths"].items()
+    routes = [path for path, methods in paths if "get" in methods and not path.startswith(ASKED_OF_THE_NODE)]
     assert len(routes) > 10
-    with ThreadPoolExecutor(2) as people, frozen(installation):
+    with ThreadPoolExecutor(3) as people, frozen(installation):
         waiting = [people.submit(game.order, action) for action in ("status", "restart")]
+        people.submit(installation.api.get, f"{game.path}/console")
         until(lambda: len(queued(game)) == 2, "both are asked of the node")
         for path in [route.format(**known) for route in routes] * 2:
             began = time.monotonic()

@@ -153,7 +153,7 @@ def _viewers(
         "token": api.headers["Authorization"].removeprefix("Bearer "),
         "container": f"ctrl-alt-play-{beside.id}",
         "consoles": {
-            name: {"path": f"{server.path}/console/stream?after={_offset(server) - 1}", "viewers": viewers}
+            name: {"path": f"{server.path}/console/stream?after={_offset(server)}", "viewers": viewers}
             for name, (server, viewers) in consoles.items()
         },
     }

@@ -18,6 +18,7 @@ import uvloop
 
 STAMP = re.compile(rb"@(\d{19})")
 LENGTH = 20
+ACCEPTED = b"HTTP/1.1 200 "
 END = b"end of the run"
 SILENCE_S = 8.0
 CONNECTING_AT_ONCE = 50
@@ -66,6 +67,7 @@ class Viewer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if not self.is_told.done():
+            assert data.startswith(ACCEPTED), data
             self.is_told.set_result(None)
         now_ns = time.time_ns()
         self._seen.heard_at = time.monotonic()
@@ -96,6 +98,7 @@ async def docker_logs(container: str, seen: Seen) -> None:
 class _Output(asyncio.SubprocessProtocol):
     def __init__(self, seen: Seen) -> None:
         self._viewer = Viewer(seen)
+        self._viewer.is_told.set_result(None)
 
     def pipe_data_received(self, _: int, data: bytes) -> None:
         self._viewer.data_received(data)

@@ -382,3 +382,18 @@ async def test_a_stream_ends_with_the_panel(own_panel: PanelUnderTest) -> None:
     await until(lambda: seen)
     await own_panel.stop()
     await looking
+
+
+async def test_who_was_slow_is_told_at_once_what_there_is_besides(panel: PanelUnderTest) -> None:
+    agent, server_id = await game(panel)
+    async with consoles_of(panel).watch(agent.node_id, server_id) as looking:
+        await attached(agent, server_id)
+        for number in range(5):
+            await agent.write(server_id, f"line {number}")
+        feed = looking._feed
+        await until(lambda: feed.ring is not None and feed.ring.end == 5)
+        first = lines_of(await anext(looking))
+        assert first + [line for batch in looking.at_hand() for line in lines_of(batch)] == numbered(0, 5)
+        assert list(looking.at_hand()) == []
+        await agent.write(server_id, "line 5")
+        assert await next_lines(looking, 1) == ["line 5"]

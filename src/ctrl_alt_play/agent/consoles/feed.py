@@ -11,7 +11,7 @@ from ctrl_alt_play.protocol.contents import wire
 from ctrl_alt_play.protocol.live import MOST_BATCH_BYTES, ConsoleBatch, Loss
 from ctrl_alt_play.protocol.messages import Event
 
-TELL_EVERY_S = 0.05
+TELL_EVERY_S = 0.04
 BEHIND_EVERY_S = 0.02
 """Sooner for a console that has more than one batch to tell; but no sooner, or what others say would wait behind it in the network's buffers."""
 MOST_BEHIND_BYTES = 2 * 2**20

@@ -10,7 +10,7 @@ from ctrl_alt_play.logs import nothing_carried
 if TYPE_CHECKING:
     from ctrl_alt_play.agent.consoles.log import ConsoleLog
 
-WRITE_EVERY_S = 0.02
+WRITE_EVERY_S = 0.01
 CATCHING_UP_AT_ONCE = 4
 Result = TypeVar("Result")
 

@@ -25,6 +25,11 @@ class Batch:
         parts = [part.model_dump() for part in self.parts]
         return to_json({"parts": parts, "next": self.next}).decode()
 
+    @cached_property
+    def event(self) -> bytes:
+        """As a server-sent event, whose id is `next`."""
+        return f"data: {self.json}\nid: {self.next}\n\n".encode()
+
     def since(self, offset: Offset) -> "Batch":
         """The same from this line on, which it has to have."""
         return self if offset <= self.offset else Batch(list(cut(self.parts, offset, self.next)))

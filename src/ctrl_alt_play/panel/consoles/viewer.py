@@ -1,6 +1,7 @@
 """Someone who looks at a console: no queue, only how far they are."""
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Self
 
@@ -8,7 +9,7 @@ from ctrl_alt_play.panel.consoles.batch import Batch, gap
 from ctrl_alt_play.panel.consoles.feed import RETRY_S, TAIL_LINES, Feed
 from ctrl_alt_play.panel.consoles.ring import Ring
 from ctrl_alt_play.protocol.errors import Fault
-from ctrl_alt_play.protocol.live import Loss, Offset
+from ctrl_alt_play.protocol.live import MOST_BATCH_BYTES, Loss, Offset
 
 MOST_BEHIND_BYTES = 4 * 1024 * 1024
 
@@ -46,6 +47,21 @@ class Viewer:
             await _wait(changed, pause_s)
         raise StopAsyncIteration
 
+    def at_hand(self) -> Iterator[Batch]:
+        """What there is besides, without waiting, up to about what fits into one message: who cannot keep pace is told more at once, not later."""
+        size = 0
+        while size < MOST_BATCH_BYTES and self._turns == self._feed.turns and (batch := self._newer()) is not None:
+            self.position = batch.next
+            size += batch.size
+            yield batch
+
+    def _newer(self) -> Batch | None:
+        ring = self._feed.ring
+        if ring is None or not self._is_begun or self.position is None or self.position < ring.first:
+            return None
+        self._seen = ring.written
+        return ring.read(self.position)
+
     async def _next(self) -> Batch | None:
         if self._turns != self._feed.turns:
             self._follow()
@@ -55,8 +71,7 @@ class Viewer:
         if not self._is_begun or self.position is None:
             return await self._begin(ring)
         if self.position >= ring.first:
-            self._seen = ring.written
-            return ring.read(self.position)
+            return self._newer()
         if not self._feed.has_history:
             return gap(self.position, ring.first, Loss.ROTATED)
         if ring.written - self._seen > MOST_BEHIND_BYTES:

@@ -379,7 +379,8 @@ async def test_a_new_journal_is_counted_from_the_beginning(panel: PanelUnderTest
     assert [event.seq for event in await kept(panel, agent)] == [1, 2, 1]
 
 
-async def test_events_are_forgotten_after_a_month(panel: PanelUnderTest) -> None:
+async def test_events_are_forgotten_after_a_month(own_panel: PanelUnderTest) -> None:
+    panel = own_panel  # they go by the thousand, so nobody else's may be before them
     agent = await panel.connected(await panel.part2_agent())
     await agent.event("audit", {})
     await acked(panel, agent)
@@ -387,10 +388,8 @@ async def test_events_are_forgotten_after_a_month(panel: PanelUnderTest) -> None
     async with panel.app.state.database.writing() as session:
         await operations.forget_old_events(session, clock.utc() + operations.KEPT - timedelta(hours=1))
     assert len(await kept(panel, agent)) == 1
-    forgotten = 1
-    while forgotten:
-        async with panel.app.state.database.writing() as session:
-            forgotten = await operations.forget_old_events(session, clock.utc() + operations.KEPT + timedelta(hours=1))
+    async with panel.app.state.database.writing() as session:
+        await operations.forget_old_events(session, clock.utc() + operations.KEPT + timedelta(hours=1))
     assert not await kept(panel, agent)
     await agent.event("audit", {})
     await acked(panel, agent)

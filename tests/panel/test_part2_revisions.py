@@ -136,6 +136,26 @@ async def test_a_hold_that_is_called_off_ends_also_where_something_was_changed_o
     assert agent.commands("update_server")[-1]["payload"]["hold"] == "none"
 
 
+async def test_the_end_of_a_hold_that_is_called_off_leaves_the_hold_also_beneath_a_change_that_was_kept(
+    panel: PanelUnderTest, admin: Person
+) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    server_id = await panel.server(agent)
+    await orders(panel).hold(actor(admin), server_id, Hold.SUSPENDED)
+    await has_taken(panel, server_id, 2)
+    agent.unfinished.add("update_server")
+    await orders(panel).hold(actor(admin), server_id, Hold.NONE)
+    kept = await admin.patch(f"/api/servers/{server_id}", {"startup": "./new"}, 202)
+    agent.unfinished.clear()
+    _, release, change = agent.commands("update_server")
+    await agent.end(change, ("INSUFFICIENT_RESOURCES", "There is no room."))
+    assert (await admin.operation(kept))["state"] == "succeeded"
+    await agent.end(release, ("CANCELLED", "It was called off."))
+    await has_taken(panel, server_id, 5)
+    now = await admin.get(f"/api/servers/{server_id}")
+    assert (now["hold"], now["startup"]) == ("suspended", "./new")
+
+
 async def test_a_change_beneath_others_that_is_refused_leaves_theirs_and_goes_with_theirs(
     panel: PanelUnderTest, admin: Person
 ) -> None:

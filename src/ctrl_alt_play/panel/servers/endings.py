@@ -38,8 +38,7 @@ def memory(server: Server) -> dict[str, Any]:
 
 
 def undoing(before: dict[str, Any], server: Server) -> dict[str, Any]:
-    became = {"revision": server.revision, "name": server.name, "specification": server.specification}
-    return {**before, "became": became}
+    return {**before, "became": memory(server)}
 
 
 async def take(session: AsyncSession, server: Server) -> None:
@@ -117,31 +116,28 @@ async def _put_back(session: AsyncSession, operation: Operation, server: Server)
     became = undo["became"]
     later = [one for one in await _open(session, server.id) if one.id != operation.id]
     later = [one for one in later if _undo_of(one)["revision"] >= became["revision"]]
-    if later:
-        _take_out(undo, sorted(later, key=lambda one: int(_undo_of(one)["revision"])), server)
-        return
-    if server.name == became["name"]:
+    if server.name == became["name"] and not later:
         server.name = undo["name"]
-    if server.revision == became["revision"]:
+    if server.revision == became["revision"] and not later:
         _restore(server, undo)
         server.revision = undo["revision"]
+    else:
+        _take_out(undo, later, server)
 
 
 def _take_out(undo: dict[str, Any], later: Sequence[Operation], server: Server) -> None:
-    """Takes a change out from beneath those that were made on top of it, in their order. What they left alone goes back as a new revision."""
-    changed = _undo_of(later[0])
+    """Takes a change out from beneath what was made on top of it, of which `later` may still be undone. What that left alone goes back as a
+    new revision.
+    """
+    became, revision, before = undo["became"], server.revision, memory(server)
+    _restore(server, _without(before, undo, became))
+    if (server.specification, server.hold) != (before["specification"], before["hold"]):
+        service.revise(server)
     for one in later:
-        one.undo = {**_without(_undo_of(one), undo, changed), "became": _undo_of(one)["became"]}
-    later[0].undo = {**undo, "became": changed["became"]}
-    before = memory(server)
-    _restore(server, _without(before, undo, changed))
-    if (server.specification, server.hold) == (before["specification"], before["hold"]):
-        return
-    newest = _undo_of(later[-1])
-    is_newest = newest["became"]["revision"] == server.revision
-    service.revise(server)
-    if is_newest:
-        later[-1].undo = {**newest, "became": {**newest["became"], "revision": server.revision}}
+        its = _undo_of(one)
+        is_next, is_newest = its["revision"] == became["revision"], its["became"]["revision"] == revision
+        its_became = {**its["became"], "revision": server.revision} if is_newest else its["became"]
+        one.undo = {**(undo if is_next else _without(its, undo, became)), "became": its_became}
 
 
 def _without(kept: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:

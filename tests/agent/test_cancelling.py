@@ -1,10 +1,14 @@
 """A command that is cancelled is not done, or is undone; what cannot be undone any more is refused."""
 
+from datetime import UTC, datetime
+
 import pytest
+from tests.fakes.boxes import Running
 from tests.fakes.engine import Game
 from tests.fakes.household import SPECIFICATION, Household
 from tests.fakes.until import until
 
+from ctrl_alt_play.agent.engine.base import ContainerState
 from ctrl_alt_play.protocol.contents import Action, ServerState, StopPayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import CrashPolicy, Desired, Readiness
@@ -246,3 +250,19 @@ async def test_the_nodes_own_start_that_gave_way_to_what_was_then_cancelled_is_m
     assert fault.code is ErrorCode.CANCELLED
     await until(lambda: home.server().state is ServerState.RUNNING)
     assert home.server().life.desired is Desired.ON
+
+
+async def test_a_start_that_was_given_up_and_that_docker_did_all_the_same_is_seen(home: Household) -> None:
+    await home.do(CREATE, payload=SPECIFICATION.model_copy(update={"crash": CrashPolicy(backoff=(0,))}))
+    await home.do(START)
+    box = home.engine.boxes["one"]
+    async with home.engine.holding("start") as hold:
+        home.engine.end_game("one", 3)
+        await hold.arrived.wait()
+        box.running, box.state = Running(77, Game(), datetime.now(UTC)), ContainerState.RUNNING
+        restart = await home.ask(RESTART)
+        home.fleet.cancel("one", restart)
+    assert (await home.done(restart)).fault is not None
+    await until(lambda: home.server().state is ServerState.RUNNING)
+    await until(lambda: home.server().game.console.is_open)
+    assert home.engine.made("one", "start") == ["start", "start"]

@@ -280,7 +280,15 @@ class Server:
         self.settle()
         self.apply(self.life.end(desired=self.life.desired, now=self.now()))
         self.settle()
+        await self._find_out()
         await asyncio.sleep(pause_s)
+
+    async def _find_out(self) -> None:
+        """What was given up in the middle may have been done by the engine all the same."""
+        if self.game.is_running and self.watch is not None:
+            return
+        with suppress(Fault):
+            await self.adopt()
 
     async def _perform(self, operation: OperationRecord) -> None:
         with carrying(command_id=operation.id, server_id=self.id):
@@ -339,6 +347,8 @@ class Server:
                 self.book.repeat(self.life)
         await self._end(operation, fault, result, began_at)
         self.inbox.current = None
+        if fault is not None and not self.is_gone and self._lookout.in_sight.is_set():
+            await self._find_out()
 
     async def _tell_dropped(self) -> None:
         """Ends what was overtaken: it was accepted, so it is told."""

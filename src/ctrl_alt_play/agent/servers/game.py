@@ -162,6 +162,8 @@ class Game:
         """
         self.last_lines.clear()
         self.launched_at = self._node.clock.utc()
+        if not self.is_running:
+            await self._leave_last_run()
         await self.console.open()
         try:
             give_way(overtaken)
@@ -171,6 +173,11 @@ class Game:
             raise
         self.meter.reset()
         await self.look()
+
+    async def _leave_last_run(self) -> None:
+        """Its console may not have ended yet, and would take lines that nobody reads."""
+        await self.last_words()
+        await self.console.close()
 
     async def _start_or_replace(self) -> None:
         """A container that Docker cannot start any more is made anew; the data is not in it."""

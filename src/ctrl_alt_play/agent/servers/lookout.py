@@ -1,6 +1,7 @@
 """Whether a server is in sight, and what is to be made of a container that was seen."""
 
 import asyncio
+from contextlib import suppress
 
 from ctrl_alt_play.agent.engine.base import Container, ContainerState
 from ctrl_alt_play.agent.records import Memory
@@ -29,6 +30,13 @@ class Lookout:
     def lose(self) -> None:
         self.in_sight.clear()
         self._lost_at = self._node.clock.utc().timestamp()
+
+    async def come_in_sight(self, first_look_s: float, patience_s: float) -> None:
+        """Waits until the server is in sight, at least for a first look, and no longer than there is patience."""
+        await asyncio.sleep(first_look_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await self.in_sight.wait()
 
     def sight_of(self, container: Container | None, memory: Memory) -> Sight:
         """A container as the state machine sees it. Excuses are for the first look only: what ends before our eyes has no excuse."""

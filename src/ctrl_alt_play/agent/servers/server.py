@@ -310,7 +310,7 @@ class Server:
                 return result, fault
             log.warning("operation_waits_for_engine", action=operation.action)
             try:
-                await unless_overtaken(self._come_in_sight(), self.inbox.overtaken)
+                await unless_overtaken(self._lookout.come_in_sight(RETRY_S, CARRY_S), self.inbox.overtaken)
             except Overtaken:
                 return {}, self.inbox.reason
 
@@ -324,12 +324,6 @@ class Server:
         except Exception as error:
             log.exception("operation_broke", action=operation.action)
             return {}, Fault(ErrorCode.INTERNAL, f"The agent could not do it: {error!r}. Its log says more.")
-
-    async def _come_in_sight(self) -> None:
-        await asyncio.sleep(RETRY_S)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CARRY_S):
-                await self._lookout.in_sight.wait()
 
     async def _conclude(
         self, operation: OperationRecord, fault: Fault | None, result: telling.Result, began_at: datetime

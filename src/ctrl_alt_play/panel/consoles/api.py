@@ -1,8 +1,8 @@
 """Consoles over HTTP: read in pages, searched, downloaded, and told as they are written. What is asked of a node that is away fails at once."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from datetime import datetime
 from typing import Annotated, cast
 
@@ -58,6 +58,15 @@ Known = Annotated[Consoles, Depends(_consoles)]
 Place = Annotated[int | None, Query(ge=0, le=HIGHEST_OFFSET)]
 
 
+@contextmanager
+def _of_its_node() -> Iterator[None]:
+    """What the node refuses, or does not answer, is told as its refusal."""
+    try:
+        yield
+    except Fault as fault:
+        raise NodeRefused(fault) from fault
+
+
 @router.get("")
 async def read_console(
     server: Seen,
@@ -72,10 +81,8 @@ async def read_console(
     if after is not None and before is not None:
         raise Invalid.of([FieldProblem("before", "leave out either this or `after`")])
     asked = HistoryPayload(since=after, before=before, lines=lines)
-    try:
+    with _of_its_node():
         page = await consoles.asking.page(server.node_id, server.id, asked)
-    except Fault as fault:
-        raise NodeRefused(fault) from fault
     return schemas.view(page)
 
 
@@ -101,10 +108,8 @@ async def search_console(
         before=before,
         limit=limit,
     )
-    try:
+    with _of_its_node():
         page = await consoles.asking.search(server.node_id, server.id, asked)
-    except Fault as fault:
-        raise NodeRefused(fault) from fault
     return schemas.search_view(page)
 
 
@@ -112,10 +117,8 @@ async def search_console(
 async def download_console(server: Seen, consoles: Known) -> StreamingResponse:
     """All that is kept, as a text file."""
     pages = consoles.asking.all_pages(server.node_id, server.id)
-    try:
+    with _of_its_node():
         first = await anext(pages)
-    except Fault as fault:
-        raise NodeRefused(fault) from fault
     headers = {"Content-Disposition": f'attachment; filename="console-{server.id}.txt"'}
     return StreamingResponse(_text(first, pages), media_type="text/plain; charset=utf-8", headers=headers)
 

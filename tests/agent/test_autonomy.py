@@ -176,6 +176,23 @@ async def test_a_machine_that_was_booted_again_starts_what_should_run_and_calls_
     assert home.teller.crashes == []
 
 
+async def test_a_game_that_crashed_unseen_since_the_machine_was_booted_has_crashed(home: Household) -> None:
+    await home.running(specification=policed(backoff=[0]))
+    await home.do(STOP)
+    await home.kill()
+    home.boot_id = "second boot"
+    await home.begin()
+    async with home.engine.holding("start") as hold:
+        await home.ask(START)
+        await hold.arrived.wait()
+        await home.kill()
+    await home.engine.start("one")
+    home.engine.end_game("one", 137)
+    await home.begin()
+    await until(lambda: home.server().state is ServerState.RUNNING)
+    assert [crash.exit_code for crash in home.teller.crashes] == [137]
+
+
 async def test_a_node_starts_no_more_than_a_few_games_at_once_by_itself(home: Household) -> None:
     names = [f"server-{number}" for number in range(STARTS_AT_ONCE + 3)]
     for name in names:

@@ -45,7 +45,7 @@ class Memory(Model):
     ended: Ended | None = None
     is_unreported: bool = Field(default=False, description="the newest crash has no report yet")
     run: Run | None = None
-    boot_id: str = Field(default="", description="of the machine, when the game was last seen to run")
+    boot_id: str = Field(default="", description="of the machine, when the game was last started, or seen to run")
     written: tuple[str, ...] = Field(
         default=(), description="files that were written through the panel since the good run"
     )

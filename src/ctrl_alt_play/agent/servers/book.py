@@ -7,7 +7,7 @@ from ctrl_alt_play.agent.servers import telling
 from ctrl_alt_play.agent.servers.changes import GoodRun
 from ctrl_alt_play.agent.servers.game import Game
 from ctrl_alt_play.agent.servers.inbox import Inbox
-from ctrl_alt_play.agent.servers.life import Life
+from ctrl_alt_play.agent.servers.life import UP, Life
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.protocol.contents import ServerState
 from ctrl_alt_play.protocol.errors import Fault
@@ -124,7 +124,7 @@ class Book:
                 "ended": life.ended,
                 "is_unreported": memory.is_unreported if is_unreported is None else is_unreported,
                 "run": self._run(life),
-                "boot_id": self._node.boot_id if self._game.is_running else memory.boot_id,
+                "boot_id": self._node.boot_id if self._game.is_running or life.observed in UP else memory.boot_id,
             }
         )
 

@@ -33,13 +33,6 @@ def _logged_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CTRL_ALT_PLAY_TOKEN", "token")
 
 
-@pytest.fixture
-def panel(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePanel]:
-    with FakePanel() as panel:
-        monkeypatch.setenv("CTRL_ALT_PLAY_URL", panel.url)
-        yield panel
-
-
 def run(*arguments: str) -> Result:
     done = CliRunner().invoke(app, list(arguments))
     assert done.exception is None or isinstance(done.exception, SystemExit), (arguments, done.exc_info)

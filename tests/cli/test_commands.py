@@ -1,8 +1,6 @@
 """What the commands ask of a panel, what they print, and how they end."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,15 +12,6 @@ from ctrl_alt_play.cli.main import app
 SERVER_PATH = f"/api/servers/{SERVER_ID}"
 OPERATION_PATH = "/api/operations/cmd_1"
 MIB = 1024 * 1024
-
-
-@pytest.fixture
-def panel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakePanel]:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    with FakePanel() as panel:
-        monkeypatch.setenv("CTRL_ALT_PLAY_URL", panel.url)
-        monkeypatch.setenv("CTRL_ALT_PLAY_TOKEN", "token")
-        yield panel
 
 
 def run(*arguments: str) -> Result:

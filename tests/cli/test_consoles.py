@@ -1,7 +1,6 @@
 """A console by the command line: read, followed, searched, downloaded and typed into."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,9 @@ AWAY = (503, {"code": "STARTING", "detail": "The panel begins."})
 REFUSED = (409, {"code": "NOT_RUNNING", "detail": "The server does not run."})
 
 
-@pytest.fixture
-def panel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakePanel]:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+@pytest.fixture(autouse=True)
+def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console_lines, "PAUSES_S", (0.01,))
-    with FakePanel() as panel:
-        monkeypatch.setenv("CTRL_ALT_PLAY_URL", panel.url)
-        monkeypatch.setenv("CTRL_ALT_PLAY_TOKEN", "token")
-        yield panel
 
 
 def run(*arguments: str, typed: str = "") -> Result:

@@ -2,9 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,14 +19,9 @@ RUNNING = SERVER | {"id": "2", "name": "duel\x1b", "status": "RUNNING", "status_
 ENDED = SERVER | {"figures": FIGURES}
 
 
-@pytest.fixture
-def panel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakePanel]:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    with FakePanel() as panel:
-        monkeypatch.setenv("CTRL_ALT_PLAY_URL", panel.url)
-        monkeypatch.setenv("CTRL_ALT_PLAY_TOKEN", "token")
-        panel.answers["GET", "/api/servers"] = servers(ENDED, RUNNING)
-        yield panel
+@pytest.fixture(autouse=True)
+def _listing(panel: FakePanel) -> None:
+    panel.answers["GET", "/api/servers"] = servers(ENDED, RUNNING)
 
 
 def servers(*items: dict[str, Any]) -> dict[str, Any]:

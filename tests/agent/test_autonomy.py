@@ -256,3 +256,38 @@ async def test_what_is_wanted_is_told_when_the_node_gives_up(home: Household) ->
     await until(lambda: home.teller.crashes)
     changes = [news.content for _, news in home.teller.news if isinstance(news.content, StatusChanged)]
     assert (changes[-1].current_status, changes[-1].desired, changes[-1].restart_at) == ("crashed", "off", None)
+
+
+async def test_a_game_that_ended_while_docker_was_dead_gets_a_container_that_reads(home: Household) -> None:
+    await home.running(specification=policed(backoff=[0]))
+    home.engine.go_away()
+    await until(lambda: home.server().state is ServerState.UNKNOWN)
+    home.engine.end_game("one", 3)
+    home.engine.come_back()
+    await until(lambda: home.server().state is ServerState.RUNNING)
+    await until(lambda: home.server().game.console.is_open)
+    await home.server().game.console.write("status")
+    await until(lambda: "map: oa_dm1" in home.server().game.last_lines)
+
+
+async def test_a_game_that_ended_before_our_eyes_keeps_its_container(home: Household) -> None:
+    await home.running(specification=policed(backoff=[0]))
+    box = home.engine.boxes["one"]
+    home.engine.end_game("one", 3)
+    await until(lambda: home.server().state is ServerState.RUNNING)
+    assert home.engine.boxes["one"] is box
+
+
+async def test_that_a_container_is_spent_outlives_the_agent(home: Household) -> None:
+    await home.running()
+    box = home.engine.boxes["one"]
+    home.engine.go_away()
+    await until(lambda: home.server().state is ServerState.UNKNOWN)
+    home.engine.end_game("one", 3)
+    async with home.engine.holding("remove") as hold:
+        home.engine.come_back()
+        await hold.arrived.wait()
+        await home.kill()
+    await home.begin()
+    await until(lambda: home.server().state is ServerState.RUNNING)
+    assert home.engine.boxes["one"] is not box

@@ -55,6 +55,8 @@ class Box:
     exit_code: int | None = None
     oom_killed: bool = False
     error: str = ""
+    is_spent: bool = False
+    """Its game ended while Docker was dead: the next one finds its input at its end, as with the real one."""
     finished_at: datetime | None = None
     is_paused: bool = False
     attachments: list["Listener"] = field(default_factory=list)

@@ -275,6 +275,7 @@ class FakeEngine(Calls):
             self._say(box, box.running.game.says_last)
         box.running, box.state, box.exit_code, box.is_paused = None, ContainerState.EXITED, exit_code, False
         box.finished_at = datetime.now(UTC)
+        box.is_spent = not self.is_up and exit_code != 255
         self._detach(box)
         if tell:
             self.tell(box.plan.server_id, "die")
@@ -298,6 +299,8 @@ class FakeEngine(Calls):
         running = box.running
         if running is None:
             raise Fault(ErrorCode.INVALID_STATE, "The game's console is closed; it has stopped.")
+        if box.is_spent:
+            return True
         if box.is_paused or not running.game.reads_console:
             running.unread += data
             return len(running.unread) <= READS_BEHIND_BYTES

@@ -74,12 +74,15 @@ class Settling:
         return Calm(self._servers, self._containers, diaries, operations, last_row, took_s)
 
     async def _is_settled(self) -> bool:
-        """While the node is away, which it may be until its next attempt, nothing else is judged."""
+        """While the node is away, which it may be until its next attempt, nothing else is judged. What had ended is asked for before what there is,
+        so that nothing ends between the two.
+        """
         away = {} if await self._world.is_connected() else {"node": ("online", "away")}
         if not self._judge("the node comes back", away, CONNECTED_WITHIN_S):
             self._judge("an operation ends", {}, ENDED_WITHIN_S)
             self._judge("a state is true", {}, TRUE_WITHIN_S)
             return False
+        operations = await asyncio.to_thread(records.operations, self._world.panel.database)
         servers, containers = await self._list_servers(), await self._list_containers()
         silent = {} if servers is not None and containers is not None else {"panel and engine": ("an answer", "none")}
         if not self._judge("everything answers", silent, TRUE_WITHIN_S):
@@ -87,7 +90,6 @@ class Settling:
         if servers is None or containers is None:
             return True
         self._servers, self._containers = servers, containers
-        operations = await asyncio.to_thread(records.operations, self._world.panel.database)
         going_on = [each for each in operations.values() if not each.has_ended and each.id not in self._endless]
         revisions = await asyncio.to_thread(records.revisions, self._world.panel.database)
         made = records.made(operations.values())

@@ -93,6 +93,10 @@ class Engine:
         """SIGKILL from nowhere; a game that does not run stays as it is. Whether one ran."""
         return (await self._api.post(f"/containers/{NAME}{server_id}/kill", params={"signal": "KILL"})).is_success
 
+    async def kill_process(self, pid: int) -> None:
+        """SIGKILL to a game that lives on without the engine."""
+        await self._run("kill", "-9", str(pid))
+
     async def _inspect(self, container_id: str) -> dict[str, Any] | None:
         answer = await self._api.get(f"/containers/{container_id}/json")
         return dict(answer.json()) if answer.is_success else None

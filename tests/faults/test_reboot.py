@@ -97,6 +97,28 @@ async def test_a_node_rebooted_without_its_panel_runs_what_should_run_and_tells_
         assert len(calm.diaries[server_id].starts if server_id in calm.diaries else ()) == lives + (server_id != off)
 
 
+async def test_a_game_that_ended_while_docker_was_dead_reads_its_lines_again(world: World) -> None:
+    server_id = await make(world, "game", is_running=True)
+    pid = await until(runs(world, server_id), AGAIN_WITHIN_S)
+    await world.engine.kill()
+    await world.engine.kill_process(pid)
+    await world.engine.start()
+    await until(runs(world, server_id, unlike=pid), AGAIN_WITHIN_S)
+    await until(lambda: ready(world, server_id), AGAIN_WITHIN_S)
+    await do(world, "POST", f"/api/servers/{server_id}/command", {"command": "say 1"})
+    await until(lambda: game.read_diary(world.games / server_id).count("say 1") == 1, AGAIN_WITHIN_S)
+
+
+def ready(world: World, server_id: str) -> bool:
+    """Whether it was told to run once more."""
+    told = [
+        event.data.get("currentStatus")
+        for event in records.events(world.panel.database)
+        if event.server_id == server_id
+    ]
+    return told.count("running") >= 2
+
+
 def told_lives(events: list[records.Event], server_id: str) -> int:
     """How often a server, which ran before, was told to run anew."""
     changes = [

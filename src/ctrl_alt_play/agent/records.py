@@ -34,6 +34,7 @@ class Ended(Model):
     at: float
     observed: str
     is_unasked: bool = Field(default=False, description="the game ended by itself, and nothing else with it")
+    is_spent: bool = Field(default=False, description="its container is not to be started again, but made anew")
 
 
 class Memory(Model):

@@ -140,7 +140,7 @@ class Actions:
         await server.look()
         if not game.exited.is_set():
             return
-        await game.make(self._overtaken, server.steps.tell)
+        await game.make(self._overtaken, server.steps.tell, is_spent=server.life.is_spent)
         await game.look()
         async with _one_of(turns, self._overtaken):
             server.apply(server.life.launch())

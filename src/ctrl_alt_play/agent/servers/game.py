@@ -108,15 +108,16 @@ class Game:
         elif self.container is not None and self.container.finished_at is not None and self.launched_at is None:
             await self.console.read_back()
 
-    async def make(self, overtaken: asyncio.Event, on_progress: OnProgress) -> None:
-        """Makes folder and container as the specification wants them; a container that is as it should be stays, another is made anew.
+    async def make(self, overtaken: asyncio.Event, on_progress: OnProgress, *, is_spent: bool = False) -> None:
+        """Makes folder and container as the specification wants them; a container that is as it should be stays, another is made anew, and so
+        is one that is `is_spent`.
 
         Raises:
             Fault: why it cannot be made.
             Overtaken: something else came first.
         """
         engine, plan = self._node.engine, self._plan()
-        if self.container is not None and await self._is_current(self.container, plan):
+        if self.container is not None and not is_spent and await self._is_current(self.container, plan):
             await self._make_folder(plan)
             return
         on_progress("image", None)
@@ -125,7 +126,8 @@ class Game:
         on_progress("container", None)
         await self._make_folder(plan)
         if self.container is not None:
-            log.info("container_outdated", server_id=self.id, revision=plan.specification.revision)
+            why = "container_spent" if is_spent else "container_outdated"
+            log.info(why, server_id=self.id, revision=plan.specification.revision)
             await self.console.close()
             await engine.remove(self.id)
         await engine.create(plan)

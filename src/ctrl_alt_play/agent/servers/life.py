@@ -50,7 +50,7 @@ class Process(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Sight:
     """What was seen of a server's container. `exited_at` names an exit, so that none is counted twice; `is_excused` where Docker or the
-    whole node went down with it.
+    whole node went down with it; `is_spent` where such a container cannot serve another run.
     """
 
     process: Process
@@ -58,6 +58,7 @@ class Sight:
     exited_at: float = 0.0
     is_excused: bool = False
     is_paused: bool = False
+    is_spent: bool = False
 
 
 class Duty(StrEnum):
@@ -94,6 +95,11 @@ class Life:
     @property
     def is_wanted(self) -> bool:
         return self.desired is Desired.ON and self.hold is Hold.NONE
+
+    @property
+    def is_spent(self) -> bool:
+        """There is a container, and it cannot serve another run."""
+        return self.ended is not None and self.ended.is_spent
 
     @property
     def is_ready(self) -> bool | None:
@@ -168,7 +174,7 @@ class Life:
         was_stopped = self.observed in {ServerState.STOPPED, ServerState.STARTING}
         if self.ended is None or not was_stopped or self.ended.observed != ServerState.STOPPED:
             return _crash(self, policy, now)
-        ended = Ended(at=self.ended.at, observed=ServerState.CRASHED)
+        ended = self.ended.model_copy(update={"observed": ServerState.CRASHED, "is_unasked": False})
         return _crash(replace(self, observed=ServerState.CRASHED, ended=ended), policy, now)
 
     def hold_by(self, hold: Hold, now: float) -> "Life":
@@ -273,7 +279,8 @@ def _exited(life: Life, sight: Sight, policy: CrashPolicy, now: float) -> Life:
     is_asked = life.is_ending or life.desired is Desired.OFF
     is_crash = not is_asked and not sight.is_excused and sight.exit_code != 0
     observed = ServerState.CRASHED if is_crash else ServerState.STOPPED
-    ended = Ended(at=sight.exited_at, observed=observed, is_unasked=not is_asked and not sight.is_excused)
+    is_unasked = not is_asked and not sight.is_excused
+    ended = Ended(at=sight.exited_at, observed=observed, is_unasked=is_unasked, is_spent=sight.is_spent)
     after = replace(_down(life, observed), ended=ended)
     is_anothers = life.doing is not None and not life.is_own
     if is_asked or is_anothers or not after.is_wanted:

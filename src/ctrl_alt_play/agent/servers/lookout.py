@@ -39,22 +39,26 @@ class Lookout:
                 await self.in_sight.wait()
 
     def sight_of(self, container: Container | None, memory: Memory) -> Sight:
-        """A container as the state machine sees it. Excuses are for the first look only: what ends before our eyes has no excuse."""
-        is_excused = container is not None and self._is_excused(container, memory)
-        self._lost_at = None
+        """A container as the state machine sees it. Excuses are for the first look only: what ends before our eyes has no excuse.
+
+        What ended out of sight may have done so while Docker was dead and its shim lived: Docker then reads the next run's standard input into
+        the old run's pipe, and the game finds it at its end (seen with 20.10 and live restore). So such a container is not started again.
+        """
+        lost_at, self._lost_at = self._lost_at, None
         if container is None:
             return Sight(Process.NONE)
         ended_at = container.finished_at.timestamp() if container.finished_at else 0.0
-        return Sight(_PROCESSES[container.state], container.exit_code, ended_at, is_excused, container.is_paused)
-
-    def _is_excused(self, container: Container, memory: Memory) -> bool:
-        """Whether a game's end may be Docker's or the machine's own, so that it counts as no crash."""
-        if self._lost_at is None:
-            return False
+        process = _PROCESSES[container.state]
+        if lost_at is None:
+            return Sight(process, container.exit_code, ended_at, is_paused=container.is_paused)
         was_booted = bool(memory.boot_id) and memory.boot_id != self._node.boot_id
-        went_with_engine = (
-            self._lost_at > 0
-            and container.finished_at is not None
-            and container.finished_at.timestamp() >= self._lost_at - ENGINE_GAP_S
+        is_dockers = was_booted or container.exit_code == LOST_TO_DOCKER
+        went_with_engine = lost_at > 0 and ended_at >= lost_at - ENGINE_GAP_S
+        return Sight(
+            process,
+            container.exit_code,
+            ended_at,
+            is_excused=is_dockers or went_with_engine,
+            is_paused=container.is_paused,
+            is_spent=not is_dockers,
         )
-        return was_booted or went_with_engine or container.exit_code == LOST_TO_DOCKER

@@ -12,13 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-try:
-    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # structlog would load it, for a look that is not ours: 3 MiB in each program
+from ctrl_alt_play.imports import without
+
+with without("rich", "greenlet"):  # a look that is not ours, and threads that are none: 3 MiB in each program
     import structlog
     from structlog.typing import EventDict, Processor, WrappedLogger
-finally:
-    if sys.modules.get("rich") is None:
-        sys.modules.pop("rich", None)
 
 from ctrl_alt_play.log_file import LogFile
 from ctrl_alt_play.redaction import Redaction

@@ -5,8 +5,6 @@ import bz2
 import importlib
 import json
 import socket
-import subprocess
-import sys
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -361,10 +359,3 @@ async def test_asking_can_be_cancelled() -> None:
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
-
-
-def test_the_libraries_for_queries_are_not_loaded_before_they_are_needed() -> None:
-    """They would add a tenth of a second to the agent's start."""
-    loaded = "import sys, ctrl_alt_play.agent.servers.readiness; print(*{'opengsq', 'mcstatus'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""

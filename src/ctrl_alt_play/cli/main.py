@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from ctrl_alt_play import __version__, logs
+from ctrl_alt_play import __version__
 from ctrl_alt_play.cli import nodes, operations, servers
 from ctrl_alt_play.cli.output import Commands, say
+from ctrl_alt_play.cli.programs import run_agent, run_panel
 from ctrl_alt_play.client import DEFAULT_URL, Api, Login
-from ctrl_alt_play.errors import StartupError
 
 app = typer.Typer(
     cls=Commands,
@@ -57,33 +57,13 @@ def up(
 @app.command()
 def panel(config: ConfigOption = None) -> None:
     """Run the panel until it is told to end."""
-    from ctrl_alt_play.panel.config import load  # noqa: PLC0415
-    from ctrl_alt_play.panel.main import run  # noqa: PLC0415
-
-    try:
-        settings = load(config)
-        logs.configure(settings.log, settings.secrets())
-        run(settings)
-    except StartupError as error:
-        logs.tell_why("panel", error)
-        raise typer.Exit(1) from error
+    run_panel(config)
 
 
 @app.command()
 def agent(config: ConfigOption = None) -> None:
     """Run the agent of this node until it is told to end. Games go on without it."""
-    import uvloop  # noqa: PLC0415
-
-    from ctrl_alt_play.agent.config import load_config  # noqa: PLC0415
-    from ctrl_alt_play.agent.main import run  # noqa: PLC0415
-
-    try:
-        settings = load_config(config)
-        logs.configure(settings.log, settings.secrets())
-        uvloop.run(run(settings))
-    except StartupError as error:
-        logs.tell_why("agent", error)
-        raise typer.Exit(1) from error
+    run_agent(config)
 
 
 @app.command()
@@ -97,16 +77,3 @@ def login(
         token = api.call("POST", "/api/auth/login", {"username": username, "password": password})["access_token"]
     Login(url, token).keep()
     say(f"Logged in at {url} as {username}.")
-
-
-def main() -> None:
-    try:
-        app()
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("ctrl_alt_play"):
-            raise
-        typer.echo(
-            f"This part of Ctrl-Alt-Play is not installed here ({error.name} is missing): run pip install '.[panel,agent]'.",
-            err=True,
-        )
-        raise SystemExit(1) from error

@@ -32,11 +32,9 @@ class Search:
         try:
             self._pattern = expressions.compiled(f"(?{flags}:{text})", PATTERN_BYTES)
             self._of_block = expressions.compiled(f"(?m{flags}:{text})", PATTERN_BYTES)
-        except expressions.Error as error:
-            raise Fault(
-                ErrorCode.INVALID_PAYLOAD,
-                f"The expression {payload.text!r} cannot be used: {expressions.reason(error)}.",
-            ) from error
+        except ValueError as error:
+            sentence = f"The expression {payload.text!r} cannot be used: {error}."
+            raise Fault(ErrorCode.INVALID_PAYLOAD, sentence) from error
         if _KNOWS_BLOCKS.search(text):
             self._of_block = None
         self._after = payload.after.timestamp() if payload.after else 0.0

@@ -107,6 +107,5 @@ def _compiled(text: str) -> Any | None:
 def _compile(text: str) -> Any:
     try:
         return expressions.compiled(text.removeprefix(REGEX), PATTERN_BYTES)
-    except expressions.Error as error:
-        reason = expressions.reason(error)
-        raise Fault(ErrorCode.CONFIG_INVALID, f"The readiness text {text!r} cannot be used: {reason}.") from error
+    except ValueError as error:
+        raise Fault(ErrorCode.CONFIG_INVALID, f"The readiness text {text!r} cannot be used: {error}.") from error

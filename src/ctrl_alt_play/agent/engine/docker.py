@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from types import TracebackType
+from typing import Any
 
 import aiohttp
 from aiodocker import Docker, DockerError
@@ -77,6 +78,18 @@ class _none_for:  # noqa: N801 - reads as a statement
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         return isinstance(error, Fault) and error.code is self._code
+
+
+async def _told(container: DockerContainer) -> Any:
+    """What Docker says of it, for who asks and nobody else."""
+    fields = await container.show()
+    _forget(container)
+    return fields
+
+
+def _forget(container: DockerContainer) -> None:
+    """aiodocker keeps with a container all that it heard of it, 20 KiB: for as long as its console is attached, or the collector lets it be."""
+    container._container = {}  # noqa: SLF001 - it has no other way
 
 
 class DockerEngine:
@@ -174,7 +187,7 @@ class DockerEngine:
         wanted = {name: value for name, value in labels.items() if name != LABEL_SPECIFICATION}
         with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
             async with _translated(10):
-                found = await (await self._container(server_id)).show()
+                found = await _told(await self._container(server_id))
             if wanted.items() <= found["Config"]["Labels"].items():
                 return True
             name = found["Name"].removeprefix("/")
@@ -218,7 +231,7 @@ class DockerEngine:
 
     async def _port_conflict(self, container: DockerContainer, message: str) -> Fault:
         async with _translated(10):
-            wanted = wanted_ports((await container.show())["HostConfig"])
+            wanted = wanted_ports((await _told(container))["HostConfig"])
             return conflict(wanted, await self._docker.containers.list(), message)
 
     async def _join_network_anew(self, container: DockerContainer) -> None:
@@ -255,7 +268,7 @@ class DockerEngine:
     async def inspect(self, server_id: str) -> Container | None:
         with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
             async with _translated(10):
-                return container_of(await (await self._container(server_id)).show(), NETWORK)
+                return container_of(await _told(await self._container(server_id)), NETWORK)
         has_gone = self._ids.pop(server_id, None) is not None
         return await self.inspect(server_id) if has_gone else None
 
@@ -273,7 +286,7 @@ class DockerEngine:
     async def _look(self, container: DockerContainer, gate: asyncio.Semaphore) -> Container | None:
         with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
             async with gate, _translated(10):
-                return container_of(await container.show(), NETWORK)
+                return container_of(await _told(container), NETWORK)
         return None
 
     async def changes(self) -> AsyncIterator[Change]:
@@ -293,8 +306,10 @@ class DockerEngine:
 
     async def attach(self, server_id: str) -> Attachment:
         async with _translated(10):
-            stream = (await self._container(server_id)).attach(stdin=True, stdout=True, stderr=True)
+            container = await self._container(server_id)
+            stream = container.attach(stdin=True, stdout=True, stderr=True)
             await stream.__aenter__()
+            _forget(container)
         return DockerAttachment(stream)
 
     async def logs(
@@ -307,7 +322,7 @@ class DockerEngine:
         async with _translated(10):
             container = await self._container(server_id)
             path = f"containers/{container.id}/logs"
-            has_terminal = (await container.show())["Config"]["Tty"]
+            has_terminal = (await _told(container))["Config"]["Tty"]
         async with _translated(None):
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=LOG_PAUSE_S)
             query = self._docker._do_query(path, "GET", params=params, timeout=timeout)  # noqa: SLF001 - aiodocker mixes the streams

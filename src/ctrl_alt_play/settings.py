@@ -9,14 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import structlog
-from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 
 from ctrl_alt_play import logs
 from ctrl_alt_play.errors import StartupError
@@ -24,23 +17,21 @@ from ctrl_alt_play.logs import LogFormat, LogLevel, LogSettings
 from ctrl_alt_play.paths import data_folder
 from ctrl_alt_play.supervision import Supervisor
 
+DATA_IN_FILE = ("ctrl_alt_play_data", "data_folder")
 LOG_SETTINGS = frozenset({"log_level", "log_format", "log_file", "log_file_max_bytes", "log_files_kept"})
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
-class Settings(BaseSettings):
-    """Each is known by its name in capitals in the environment, and by its name in the TOML file."""
+class Settings(BaseModel):
+    """Each is known by its name in capitals in the environment, and by its name in the TOML file; but `data` by other names in both."""
 
-    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, hide_input_in_errors=True, frozen=True)
+    model_config = ConfigDict(validate_default=True, hide_input_in_errors=True, frozen=True)
 
     file_variable: ClassVar[str]
     default_file: ClassVar[Path]
 
     config_file: Path | None = None
-    data: Path = Field(
-        default_factory=data_folder,
-        validation_alias=AliasChoices("CTRL_ALT_PLAY_DATA", "ctrl_alt_play_data", "data_folder"),
-    )
+    data: Path = Field(default_factory=data_folder)
     log_level: LogLevel = "info"
     log_format: LogFormat = "console"
     log_file: Path | None = None
@@ -56,14 +47,11 @@ class Settings(BaseSettings):
             StartupError: one sentence, naming everything that is wrong; never a secret's value.
         """
         file = cls._file(config_file)
-        if file is not None:
-            cls._check_names(file)
+        told = {**(cls._in_file(file) if file else {}), **cls._in_environment(), **given}
         try:
-            settings = cls(config_file=file, **given)
+            settings = cls(config_file=file, **told)
         except ValidationError as error:
             raise StartupError(f"Wrong settings: {_sentence(error)}.") from error
-        except (OSError, ValueError) as error:
-            raise StartupError(f"The settings file {file} cannot be read: {error}.") from error
         settings._given = {"config_file": config_file, **given}
         return settings
 
@@ -101,20 +89,6 @@ class Settings(BaseSettings):
         return value and value.expanduser().absolute()
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - Pydantic's signature
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = init_settings.init_kwargs.get("config_file") if isinstance(init_settings, InitSettingsSource) else None
-        if file is None:
-            return init_settings, env_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
-
-    @classmethod
     def _file(cls, told: Path | None) -> Path | None:
         if told is not None:
             return told
@@ -123,16 +97,22 @@ class Settings(BaseSettings):
         return cls.default_file if os.path.lexists(cls.default_file) else None
 
     @classmethod
-    def _check_names(cls, file: Path) -> None:
-        known = {*cls.model_fields, "ctrl_alt_play_data", "data_folder"} - {"config_file", "data"}
+    def _in_file(cls, file: Path) -> dict[str, Any]:
         try:
-            unknown = set(tomllib.loads(file.read_text())) - known
+            told = tomllib.loads(file.read_text())
         except (OSError, ValueError) as error:
             raise StartupError(f"The settings file {file} cannot be read: {error}.") from error
-        if unknown:
+        known = {*cls.model_fields, *DATA_IN_FILE} - {"config_file", "data"}
+        if unknown := set(told) - known:
             raise StartupError(
                 f"The settings file {file} holds {', '.join(sorted(unknown))}, which is no setting; settings are {', '.join(sorted(known))}."
             )
+        return {"data" if name in DATA_IN_FILE else name: value for name, value in told.items()}
+
+    @classmethod
+    def _in_environment(cls) -> dict[str, str]:
+        variables = {name: _variable(name) for name in cls.model_fields if name != "config_file"}
+        return {name: os.environ[variable] for name, variable in variables.items() if variable in os.environ}
 
 
 Kind = TypeVar("Kind", bound=Settings)
@@ -189,12 +169,16 @@ class LiveSettings(Generic[Kind]):
 
 
 def _as_told(names: Collection[str]) -> list[str]:
-    return sorted("CTRL_ALT_PLAY_DATA" if name == "data" else name.upper() for name in names)
+    return sorted(map(_variable, names))
+
+
+def _variable(name: str) -> str:
+    return "CTRL_ALT_PLAY_DATA" if name == "data" else name.upper()
 
 
 def _sentence(error: ValidationError) -> str:
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     return "; ".join(
-        ": ".join([*(str(part).upper() for part in problem["loc"]), problem["msg"].removeprefix("Value error, ")])
+        ": ".join([*(_variable(str(part)) for part in problem["loc"]), problem["msg"].removeprefix("Value error, ")])
         for problem in problems
     )

@@ -86,7 +86,7 @@ class AgentOnStage:
 
     def __init__(self, folder: Path, panel: ScriptedPanel, url: str, engine: FakeEngine, clock: HeldClock) -> None:
         self._config = AgentConfig(
-            panel_url=url, node_id="node-1", agent_secret=SecretStr(SECRET), health_port=0, ctrl_alt_play_data=folder
+            panel_url=url, node_id="node-1", agent_secret=SecretStr(SECRET), health_port=0, data=folder
         )
         self._panel = panel
         self._engine = engine

@@ -21,6 +21,8 @@ TEEWORLDS = (
     b"!\x06\x10\xca\xb1K/\x8e\xfb\xff\xff\xff\xffinf3\x070.7.5\x00tee\x00\x00dm1\x00DM\x00\x00\x01\x00\x08\x00\t"
 )
 MUMBLE = b"\x00\x01\x03\x0412345678\x00\x00\x00\x00\x00\x00\x00\x0b\x00\x01\x19@"
+BEDROCK = "MCPE;Dedicated Server;766;1.21.50;2;10;13253860892328930865;Bedrock level;Survival;1;19132;19133;0;"
+"""A real server's of today; those of others, and older ones, have fewer fields."""
 Read = Callable[[bytes], PlayersSeen]
 READS: dict[str, tuple[Read, bytes]] = {
     "cube2": (own_queries.read_cube2, CUBE2),
@@ -121,7 +123,27 @@ async def test_each_game_is_asked_in_its_own_way() -> None:
     assert ddnet.max == 10
 
 
-@pytest.mark.parametrize("game", READS)
+def bedrock(status: str) -> Callable[[bytes], bytes]:
+    def reply(asked: bytes) -> bytes:
+        assert asked[:1] == b"\x01"
+        return b"\x1c" + asked[1:9] + bytes(8) + asked[9:25] + len(status).to_bytes(2) + status.encode()
+
+    return reply
+
+
+@pytest.mark.parametrize("fields", [6, 9, 14])
+async def test_bedrock_is_asked_however_much_its_server_tells(fields: int) -> None:
+    status = ";".join(BEDROCK.split(";")[:fields])
+    assert await asked(QUERIES["bedrock"], bedrock(status)) == PlayersSeen(online=2, max=10)
+
+
+@pytest.mark.parametrize("answer", [b"\x1c", b"\x1c" + bytes(40), bedrock("MCPE;x")(b"\x01" + bytes(40))])
+async def test_what_is_no_answer_of_bedrocks_is_none(answer: bytes) -> None:
+    with pytest.raises((ValueError, IndexError)):
+        await asked(QUERIES["bedrock"], lambda _: answer)
+
+
+@pytest.mark.parametrize("game", [*READS, "bedrock"])
 async def test_a_game_that_is_not_there_is_no_answer(game: str) -> None:
     with pytest.raises((OSError, TimeoutError)):
         await QUERIES[game]("127.0.0.1", 1, 0.2)

@@ -45,7 +45,7 @@ class _Asked(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def _game(address: str, port: int) -> AsyncIterator[_Asked]:
+async def contact(address: str, port: int) -> AsyncIterator[_Asked]:
     transport, game = await asyncio.get_running_loop().create_datagram_endpoint(_Asked, remote_addr=(address, port))
     try:
         yield game
@@ -55,21 +55,21 @@ async def _game(address: str, port: int) -> AsyncIterator[_Asked]:
 
 async def cube2(address: str, port: int, timeout_s: float) -> PlayersSeen:
     """Cube 2: Sauerbraten and its kin, which answer at the port after the game's."""
-    async with asyncio.timeout(timeout_s), _game(address, port + 1) as game:
+    async with asyncio.timeout(timeout_s), contact(address, port + 1) as game:
         return read_cube2(await game.ask(b"\x01"))
 
 
 async def ddnet(address: str, port: int, timeout_s: float) -> PlayersSeen:
     """DDNet, and Teeworlds up to 0.6."""
     token = secrets.randbelow(256)
-    async with asyncio.timeout(timeout_s), _game(address, port) as game:
+    async with asyncio.timeout(timeout_s), contact(address, port) as game:
         return read_ddnet(await game.ask(TEEWORLDS_6 + ASK_INFO[4:] + bytes([token])), token)
 
 
 async def teeworlds(address: str, port: int, timeout_s: float) -> PlayersSeen:
     """Teeworlds from 0.7 on, which wants to be greeted before it is asked."""
     ours = secrets.token_bytes(4)
-    async with asyncio.timeout(timeout_s), _game(address, port) as game:
+    async with asyncio.timeout(timeout_s), contact(address, port) as game:
         greeting = await game.ask(b"\x04\x00\x00" + b"\xff" * 4 + b"\x05" + ours + bytes(508))
         if greeting[3:8] != ours + b"\x05" or len(greeting) < 12:
             raise ValueError("this is no greeting of Teeworlds'")
@@ -79,7 +79,7 @@ async def teeworlds(address: str, port: int, timeout_s: float) -> PlayersSeen:
 async def mumble(address: str, port: int, timeout_s: float) -> PlayersSeen:
     """Mumble, the voice chat."""
     token = secrets.token_bytes(8)
-    async with asyncio.timeout(timeout_s), _game(address, port) as game:
+    async with asyncio.timeout(timeout_s), contact(address, port) as game:
         return read_mumble(await game.ask(bytes(4) + token), token)
 
 

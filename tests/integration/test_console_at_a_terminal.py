@@ -1,8 +1,11 @@
 """`server attach`, `logs` and `top` with a real panel, agent and game: typed at a terminal, over a restart of the panel."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,3 +110,19 @@ def test_a_program_types_and_a_console_ends_with_its_server(
         terminal.shows("two", ">")
         installation.do("DELETE", puppet.path)
         assert terminal.ends() == 3
+
+
+@pytest.mark.usefixtures("puppet")
+def test_top_is_told_figures_every_second_for_as_long_as_it_looks(login: dict[str, str]) -> None:
+    """Else they are measured every 15 s."""
+    command = [sys.executable, "-m", "ctrl_alt_play", "server", "top", "--json"]
+    measured: set[str] = set()
+    began = time.monotonic()
+    with subprocess.Popen(command, env={**os.environ, **login}, stdout=subprocess.PIPE, text=True) as top:
+        assert top.stdout is not None
+        while len(measured) < 6:
+            (server,) = json.loads(top.stdout.readline())
+            measured |= {at for at in [(server["figures"] or {}).get("measured_at")] if at}
+        top.send_signal(signal.SIGINT)
+        assert top.wait(20) == 0
+    assert time.monotonic() - began < 60

@@ -16,7 +16,10 @@ from ctrl_alt_play.cli.output import show_json, show_table, table
 from ctrl_alt_play.client import Api, ApiError, Login
 
 app = typer.Typer()
-LOOK_EVERY_S = 2.0
+LIVE = "/api/live/events"
+MOST_WATCHED = 49
+"""A stream has fifty topics."""
+LOOK_EVERY_S = 1.0
 OTHER_SCREEN, FIRST_SCREEN = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 HEAD = ("NAME", "NODE", "STATUS", "CPU %", "MEMORY", "PLAYERS", "UPTIME")
@@ -28,7 +31,7 @@ def top(
     once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="A line of the API's JSON for each look.")] = False,
 ) -> None:
-    """What all servers that you may see do and use now, anew every two seconds until Ctrl-C."""
+    """What all servers that you may see do and use now, anew every second until Ctrl-C."""
     with Api(Login.load()) as api:
         servers = api.every("/api/servers")
         if once:
@@ -47,16 +50,57 @@ def top(
 
 def _looks(api: Api, servers: list[Any]) -> Iterator[tuple[list[Any], str]]:
     """The servers, and what there is to say of the panel; while that is away it is what was seen last. Raises: ApiError, it refuses."""
-    note = ""
+    shown = {server["id"]: server for server in servers}
+    watched, note = _running(shown), ""
     while True:
-        yield servers, note
-        time.sleep(LOOK_EVERY_S)
+        yield list(shown.values()), note
         try:
-            servers, note = api.every("/api/servers"), ""
+            for _ in _followed(api, shown, watched):
+                yield list(shown.values()), ""
+            watched, note = _running(shown), ""
         except ApiError as error:
-            if not is_passing(error):
+            if error.code == "NOT_FOUND":
+                watched = []  # one of them is no more; the list tells which
+            elif is_passing(error):
+                note = "The panel does not answer; this is what was seen last."
+            else:
                 raise
-            note = "The panel does not answer; this is what was seen last."
+        time.sleep(LOOK_EVERY_S)
+
+
+def _followed(api: Api, shown: dict[str, Any], watched: list[str]) -> Iterator[None]:
+    """Keeps `shown` as the panel tells it, with figures of those watched for each second. Ends when others should be."""
+    look_at = 0.0
+    with api.stream(LIVE, topic=["servers", *(f"figures:{id_}" for id_ in watched)]) as frames:
+        for frame in frames:
+            _take(frame, shown)
+            if frame.get("more"):
+                continue
+            if time.monotonic() >= look_at:
+                look_at = time.monotonic() + LOOK_EVERY_S
+                yield
+            if frame["kind"] in {"page", "changed", "removed"} and _running(shown) != watched:
+                return
+
+
+def _take(frame: dict[str, Any], shown: dict[str, Any]) -> None:
+    data: Any = frame.get("data")
+    match frame["kind"]:
+        case "page":
+            if frame["first"]:
+                shown.clear()
+            shown.update((server["id"], server) for server in data)
+        case "changed":
+            shown[data["id"]] = data
+        case "removed":
+            shown.pop(data["id"], None)
+        case "recent" | "sample" if data and (server := shown.get(frame["topic"].partition(":")[2])):
+            server["figures"] = data[-1] if isinstance(data, list) else data
+
+
+def _running(shown: dict[str, Any]) -> list[str]:
+    """As many as a stream tells figures of; the same ones each time."""
+    return sorted(id_ for id_, server in shown.items() if server["status"] == "RUNNING")[:MOST_WATCHED]
 
 
 @contextmanager
@@ -77,7 +121,7 @@ def _draw(servers: list[Any], note: str) -> None:
     """As much as fits."""
     size = get_terminal_size()
     running = sum(server["status"] == "RUNNING" for server in servers)
-    title = f"{datetime.now().astimezone():%H:%M:%S}  {len(servers)} servers, {running} running  {note}"
+    title = f"{len(servers)} servers, {running} running  {note}"
     lines = [title, "", *table(HEAD, rows(servers))][: size.lines]
     shown = (line[: size.columns] + CLEAR_LINE for line in lines)
     typer.echo(HOME + "\n".join(shown) + CLEAR_BELOW, nl=False)

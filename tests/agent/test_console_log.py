@@ -19,7 +19,7 @@ from ctrl_alt_play.agent.consoles.part import Part, gap, head, tail, without_hol
 from ctrl_alt_play.agent.consoles.segments import DAY_S, LEAP, SMALLEST, Segments
 from ctrl_alt_play.agent.consoles.threads import Threads
 from ctrl_alt_play.clock import SystemClock
-from ctrl_alt_play.protocol.live import MOST_BATCH_BYTES, ConsolePage, HistoryPayload, Lines, Loss
+from ctrl_alt_play.protocol.live import MOST_BATCH_BYTES, ConsolePage, HistoryPayload, Lines, Loss, SearchPayload
 from ctrl_alt_play.protocol.specification import MIB, ConsoleRule
 
 
@@ -188,8 +188,10 @@ async def test_the_oldest_files_go_for_size(shelf: Shelf) -> None:
 
 async def test_old_files_go_for_age_and_numbering_goes_on(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     log = await shelf.filled(5)
+    assert len((await log.search(SearchPayload(text="line"))).matches) == 5
     now = disk.time.time
     monkeypatch.setattr(disk.time, "time", lambda: now() + 31 * DAY_S)
+    assert (await log.search(SearchPayload(text="line"))).matches == ()
     page = await log.history(HistoryPayload())
     assert (page.parts, page.first, page.end) == ((), 5, 5)
     await write(log, "line 5")

@@ -210,7 +210,9 @@ class ConsoleLog:
         Raises:
             Fault: `INVALID_PAYLOAD`, the expression cannot be used.
         """
-        search, found = Search(payload), self._segments.found
+        search = Search(payload)
+        await self.threads.run(self._segments.prune)
+        found = self._segments.found
         return await asyncio.get_running_loop().run_in_executor(self.threads.searchers, search.run, found)
 
     def discard(self) -> None:

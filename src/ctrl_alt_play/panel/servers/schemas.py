@@ -35,7 +35,7 @@ class NewServer(Recipe):
 
 
 class ServerChange(Recipe):
-    """What is left out, or null, stays as it is. `limits`, `stop`, `readiness` and `crash` change field by field, all else as a whole."""
+    """What is left out, or null, stays as it is. `limits`, `stop`, `readiness`, `crash` and `console` change field by field, all else as a whole."""
 
     image: str = Field(default="", min_length=1, max_length=512)
     name: Name = ""

@@ -18,15 +18,20 @@ CHANGES = ("USER 1000:1000", "WORKDIR /home/container", "ENV PATH=/bin", "ENV HO
 Report = dict[str, Any]
 
 
-@contextmanager
-def image(folder: Path) -> Iterator[str]:
-    """An image of busybox and the script, under a name of its own for as long as it is needed."""
+def root(folder: Path) -> Path:
+    """An archive of busybox and the script."""
     packages.unpack(["busybox-static"], folder / "root", folder, lambda _: None)
     busybox = next((folder / "root").rglob("bin/busybox"))
     archive = folder / "puppet.tar"
     Root({"/bin/busybox": busybox, "/bin/sh": busybox, "/puppet": SCRIPT}).write(archive)
+    return archive
+
+
+@contextmanager
+def image(folder: Path) -> Iterator[str]:
+    """An image of them, under a name of its own for as long as it is needed."""
     name = f"ctrl-alt-play/puppet:{secrets.token_hex(4)}"
-    docker("import", *(part for change in CHANGES for part in ("--change", change)), str(archive), name)
+    docker("import", *(part for change in CHANGES for part in ("--change", change)), str(root(folder)), name)
     try:
         yield name
     finally:

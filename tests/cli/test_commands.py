@@ -36,6 +36,11 @@ def test_an_update_sends_only_what_is_to_change(panel: FakePanel) -> None:
     }
 
 
+def test_how_much_of_a_console_is_kept_can_be_changed(panel: FakePanel) -> None:
+    given = ("--console-size", "50M", "--console-days", "7", "--tty")
+    assert changed(panel, *given) == {"console": {"tty": True, "keep_bytes": 50 * MIB, "keep_days": 7.0}}
+
+
 def test_a_limit_can_be_taken_away(panel: FakePanel) -> None:
     assert changed(panel, "--memory", "0", "--cpu", "0", "--startup", "") == {
         "startup": "",

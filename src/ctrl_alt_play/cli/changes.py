@@ -43,6 +43,10 @@ def update(
     query: Annotated[
         str | None, typer.Option(metavar="PROTOCOL", help="How its game is asked who plays: minecraft, quake3, …")
     ] = None,
+    console_size: Annotated[
+        int | None, typer.Option(metavar="SIZE", parser=size, help="So much of its console is kept, such as 20M.")
+    ] = None,
+    console_days: Annotated[float | None, typer.Option(metavar="DAYS", parser=number, help="And for so long.")] = None,
     *,
     tty: Annotated[bool | None, typer.Option("--tty/--no-tty", help="Give the game a terminal.")] = None,
     crash_restart: CrashRestart = None,
@@ -59,7 +63,7 @@ def update(
         readiness=given(text=ready_text or None, timeout=ready_timeout),
         crash=given(restart=crash_restart, limit=crash_limit),
         query=given(protocol=query) or None,
-        console=given(tty=tty),
+        console=given(tty=tty, keep_bytes=console_size, keep_days=console_days),
     )
     if not (body or env or unset):
         raise typer.BadParameter("say what is to change; --help tells what can be")

@@ -151,6 +151,22 @@ def test_history_outlives_every_start_of_game_agent_and_panel(installation: Inst
     assert [line["number"] for line in lines] == list(range(len(lines)))
 
 
+def test_how_much_of_it_is_kept_is_the_servers_own_rule_from_the_moment_it_is_given(puppet: MakePuppet) -> None:
+    game, count = puppet(), 30_000
+    game.does("start")
+    pid = game.pid
+    game.types(f"{numbered_long(count)}; echo end")
+    has_written(game, "end")
+    assert page(game, after=0)[0]["text"] == "ready"
+    game.is_changed(console={"keep_bytes": 2**20})
+    until(lambda: page(game, after=0)[0]["lost"] == "rotated", "the oldest have gone for size")
+    assert texts(page(game, lines=1)) == ["end"]
+    game.is_changed(console={"keep_days": 1e-6})
+    until(lambda: page(game, after=0)[0]["count"] == count + 2, "all have gone for age")
+    assert game.view()["console"] == {"tty": False, "keep_bytes": 2**20, "keep_days": 1e-6}
+    assert game.pid == pid
+
+
 def test_no_line_of_a_flood_is_lost_without_a_word(puppet: MakePuppet) -> None:
     """Neither for those who read what is kept, a thirtieth of it, nor for a viewer who reads late."""
     game, count = puppet(console={"keep_bytes": 2**20}), 300_000

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
 from tests.fakes.engine import FakeEngine, Game
 from tests.fakes.household import SPECIFICATION, Household
 from tests.fakes.until import until
@@ -95,6 +96,23 @@ async def test_a_report_holds_the_games_last_words(home: Household) -> None:
     crash = await until(lambda: home.teller.crashes and home.teller.crashes[0])
     assert crash.last_lines == ("hello", "Segmentation fault")
     assert (crash.cause, crash.signal, crash.exit_code) == (CrashCause.SIGNAL, "SIGSEGV", 139)
+
+
+async def test_the_log_tells_what_a_server_became_and_how_each_order_ended(home: Household) -> None:
+    with capture_logs() as logs:
+        ports = (Port(internal=1, external=27960),)
+        await home.running(specification=policed(restart=False).model_copy(update={"ports": ports}))
+        home.engine.taken_ports.add((27960, "tcp"))
+        home.engine.end_game("one", 3)
+        await until(lambda: home.teller.crashes)
+        failed = await home.do(START)
+    told = [each for each in logs if each.get("server_id") == "one"]
+    became = [each["now"] for each in told if each["event"] == "server_changed"]
+    assert became[:4] == ["created", "starting", "running", "crashed"]
+    ends = [(each["event"], each["action"]) for each in told if each["event"].startswith("operation_")]
+    assert ends == [("operation_succeeded", CREATE), ("operation_succeeded", START), ("operation_failed", START)]
+    assert [each["command_id"] for each in told if each.get("code") == "PORT_CONFLICT"] == [failed.operation.id]
+    assert [each["cause"] for each in told if each["event"] == "server_crashed"] == [CrashCause.EXIT_CODE]
 
 
 async def test_a_report_tells_what_the_run_was_made_of_and_not_what_the_next_will_be(

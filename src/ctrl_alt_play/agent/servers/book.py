@@ -1,6 +1,11 @@
-"""A server's book: what changed in its life is told, and what its life needs after a restart is remembered, in one entry of the journal."""
+"""A server's book: what changed in its life is told, and what its life needs after a restart is remembered, in one entry of the journal.
+
+It is in the log, too: with the panel away that is where a person reads it.
+"""
 
 from datetime import datetime
+
+import structlog
 
 from ctrl_alt_play.agent.records import Entry, Memory, News, OperationRecord, Run
 from ctrl_alt_play.agent.servers import telling
@@ -15,6 +20,8 @@ from ctrl_alt_play.protocol.errors import Fault
 MOST_WRITTEN = 20
 _LASTING = set(ServerState) - {ServerState.STARTING, ServerState.STOPPING}
 """What a panel of part 1 is told of. The two others are answered to the command, and seen in the status."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class Book:
@@ -37,6 +44,7 @@ class Book:
         """The life has changed."""
         at = self._happened_at(before, after)
         if after.observed is not before.observed:
+            log.info("server_changed", server_id=self._game.id, was=before.observed, now=after.observed)
             self.since = at if before.observed is not ServerState.UNKNOWN else self._seen_since(at)
         has_crashed = after.ended != before.ended and after.observed is ServerState.CRASHED
         is_unreported = has_crashed or self.memory.is_unreported
@@ -71,6 +79,11 @@ class Book:
         is_removed: bool,
     ) -> Entry:
         """The end of a command, and of its server where it is removed by it."""
+        ids = {"server_id": self._game.id, "command_id": operation.id}
+        if fault is None:
+            log.info("operation_succeeded", **ids, action=operation.action)
+        else:
+            log.warning("operation_failed", **ids, action=operation.action, code=fault.code, reason=fault.message)
         now = self._node.clock.utc()
         is_deletion = is_removed and fault is None
         before = (telling.deletion(self._game.id, self._told, now),) if is_deletion else ()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
+import structlog
 from pydantic import ValidationError
 
 from ctrl_alt_play.agent.consoles.cutting import Cutters
@@ -22,6 +23,8 @@ from ctrl_alt_play.protocol.errors import Fault
 
 GOOD_AFTER_S = 60.0
 """A run that lasted so long, and was ready where a rule asks for it, went well."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class History:
@@ -77,6 +80,13 @@ class History:
             restart_at=None if life.restart_at is None else at_seconds(life.restart_at),
             good=_good_run(memory),
             now=self._run(memory.written, was_made=fault is None),
+        )
+        log.warning(
+            "server_crashed",
+            server_id=self._game.id,
+            cause=told.cause,
+            summary=told.summary,
+            is_started_again=told.restart_at is not None,
         )
         return News(CRASHED, self._game.id, told, crashed_at)
 

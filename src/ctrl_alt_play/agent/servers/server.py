@@ -331,7 +331,7 @@ class Server:
         if fault is not None and operation.action is Action.CREATE_SERVER:
             await self._actions.undo_creation()
         if fault is not None and not (fault is self.inbox.reason and operation.action is Action.STOP_SERVER):
-            self._tell_failure(operation, fault)
+            self.book.fail(operation, fault)
         self.steps.phase = None
         if not self.is_gone:
             self.settle()
@@ -348,7 +348,7 @@ class Server:
         """Ends what was overtaken: it was accepted, so it is told."""
         for operation, fault in self.inbox.take_dropped():
             if fault is not None:
-                self._tell_failure(operation, fault)
+                self.book.fail(operation, fault)
             self.apply(self._wish.without(self.life, operation, fault, self.now()))
             await self._end(operation, fault, {}, None)
 
@@ -365,12 +365,6 @@ class Server:
     async def _report(self) -> None:
         """Tells of a crash, once its last words are in."""
         self.book.report(self.life, await self._history.report(self.life, self.book.memory))
-
-    def _tell_failure(self, operation: OperationRecord, fault: Fault) -> None:
-        log.warning(
-            "operation_failed", server_id=self.id, action=operation.action, code=fault.code, reason=fault.message
-        )
-        self.book.fail(operation, fault)
 
     def _decided(self, ready: bool | None) -> None:  # noqa: FBT001 - a callback's one argument
         self.apply(self.life.decide(ready=ready))

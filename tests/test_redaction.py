@@ -1,7 +1,7 @@
 """What of a secret is left in an event: nothing."""
 
 import time
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +88,15 @@ def test_values_become_what_json_knows() -> None:
     class Colour(StrEnum):
         RED = "red"
 
-    shown = after(path=Path("/x"), colour=Colour.RED, blob=b"\xff", secret_is=SecretStr(SECRET), many={1: {2}})
-    assert shown == {"path": "/x", "colour": "red", "blob": "\\xff", "secret_is": BLOT, "many": {"1": [2]}}
+    class Code(IntEnum):
+        LOST = 1006
+
+    shown = after(
+        path=Path("/x"), colour=Colour.RED, blob=b"\xff", secret_is=SecretStr(SECRET), many={1: {2}}, code=Code.LOST
+    )
+    assert shown == {
+        "path": "/x", "colour": "red", "blob": "\\xff", "secret_is": BLOT, "many": {"1": [2]}, "code": 1006
+    }  # fmt: skip
 
 
 def test_a_text_without_end_is_cut_in_its_middle() -> None:

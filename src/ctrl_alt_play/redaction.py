@@ -61,7 +61,9 @@ class Redaction:
 
     def _value(self, value: Any, depth: int) -> Any:
         match value:
-            case None | bool() | int() | float() if not isinstance(value, Enum):
+            case Enum():
+                return self._value(value.value, depth)
+            case None | bool() | int() | float():
                 return value
             case Mapping() if depth < DEEPEST:
                 return {self.text(str(name)): self._field(str(name), each, depth + 1) for name, each in value.items()}

@@ -31,6 +31,15 @@ async def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     await migrate(config)
 
 
+async def test_the_database_is_its_owners_alone(tmp_path: Path) -> None:
+    file = tmp_path / "panel.db"
+    await migrate(make_config(tmp_path))
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.chmod(0o644)
+    await migrate(make_config(tmp_path))
+    assert file.stat().st_mode & 0o007 == 0
+
+
 async def test_migrations_go_back_as_well(tmp_path: Path) -> None:
     config = make_config(tmp_path)
     await migrate(config)

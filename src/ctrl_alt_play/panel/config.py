@@ -12,9 +12,11 @@ from pydantic import Field, SecretStr, field_validator
 
 from ctrl_alt_play import logs
 from ctrl_alt_play.errors import StartupError
+from ctrl_alt_play.log_file import open_private
 from ctrl_alt_play.settings import Settings
 
 SHORTEST_SECRET = 32
+DATABASE_FILE = "panel.db"
 
 PortNumber = Annotated[int, Field(ge=0, le=65535)]
 
@@ -65,7 +67,7 @@ class Config(Settings):
     def database(self) -> str:
         """The database's address, with the driver that we use for it."""
         if not self.database_url:
-            return f"sqlite:///{self.data / 'panel.db'}"
+            return f"sqlite:///{self.data / DATABASE_FILE}"
         scheme, separator, rest = self.database_url.partition("://")
         drivers = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg"}
         return f"{drivers.get(scheme, scheme)}{separator}{rest}"
@@ -85,6 +87,11 @@ class Config(Settings):
         except OSError as error:
             raise StartupError(f"The data folder {self.data} cannot be made: {error.strerror}.") from error
         return self.data
+
+    def make_database_file(self) -> None:
+        """Our own file is its owner's alone, whatever the folder: games' passwords are in it. What is wrong with it is seen when it is used."""
+        with suppress(OSError), open(self.make_data_folder() / DATABASE_FILE, "ab", opener=open_private):
+            pass
 
 
 def load(config_file: Path | None = None, **overrides: Any) -> Config:

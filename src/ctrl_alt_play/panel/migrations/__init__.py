@@ -30,7 +30,7 @@ async def migrate(config: Config) -> None:
         StartupError: it cannot be reached or written, or belongs to a newer program.
     """
     if not config.database_url:
-        config.make_data_folder()
+        config.make_database_file()
     try:
         engine = make_engine(config.database, writes=True)
     except (SQLAlchemyError, ImportError) as error:

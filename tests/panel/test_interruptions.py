@@ -1,6 +1,7 @@
 """Agents and panels that go away in the middle, and the truth that comes back with them."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ from sqlalchemy import update
 from tests.foreign.agent import ForeignAgent
 from tests.panel.support import PanelUnderTest, Person, until
 
-from ctrl_alt_play.panel.models import Operation, OperationState
+from ctrl_alt_play.panel.models import Node, Operation, OperationState
+from ctrl_alt_play.panel.nodes import service as nodes
 
 
 async def under_way(panel: PanelUnderTest, agent: ForeignAgent, action: str, state: str) -> tuple[str, dict[str, Any]]:
@@ -135,6 +137,16 @@ async def test_a_server_is_unknown_since_its_node_went(panel: PanelUnderTest, ad
     known = await admin.get(f"/api/servers/{server_id}/status")
     assert (known["status"], known["status_since"]) == ("UNKNOWN", node["since"])
     assert known["observed"] == "created"
+
+
+async def test_a_panel_that_was_killed_takes_a_node_for_away_since_it_was_last_heard(own_panel: PanelUnderTest) -> None:
+    agent = await own_panel.connected(await own_panel.agent())
+    async with own_panel.app.state.database.writing() as session:
+        node = await session.get(Node, agent.node_id)
+        heard_at = node.last_seen_at
+        await nodes.mark_all_away(session, heard_at + timedelta(hours=3))
+        await session.refresh(node)
+        assert (node.online, node.since) == (False, heard_at)
 
 
 async def test_a_panel_that_restarts_finds_out_what_became_of_its_operations(own_panel: PanelUnderTest) -> None:

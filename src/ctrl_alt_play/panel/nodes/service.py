@@ -169,8 +169,9 @@ async def mark_away(session: AsyncSession, node_id: str, now: datetime) -> bool:
 
 
 async def mark_all_away(session: AsyncSession, now: datetime) -> None:
-    """A panel that starts knows of no agent."""
-    await session.execute(update(Node).where(Node.online).values(online=False, since=now))
+    """A panel that starts knows of no agent. One that it did not see go is away since it was last heard, for then the panel went."""
+    heard_at = func.coalesce(Node.last_seen_at, now)
+    await session.execute(update(Node).where(Node.online).values(online=False, since=heard_at))
 
 
 async def mark_seen(connection: AsyncConnection, times: Iterable[tuple[str, datetime]]) -> None:

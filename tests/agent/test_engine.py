@@ -24,6 +24,7 @@ from ctrl_alt_play.agent.engine.container import (
 )
 from ctrl_alt_play.agent.engine.docker import DockerEngine
 from ctrl_alt_play.agent.engine.documents import container_of
+from ctrl_alt_play.agent.engine.faults import fault_of
 from ctrl_alt_play.agent.engine.pull import Pull
 from ctrl_alt_play.agent.engine.streams import frames, lines
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
@@ -346,3 +347,11 @@ async def test_a_pull_that_ends_badly_is_a_fault(tmp_path: Path, ending: list[di
         with pytest.raises(Fault) as raised:
             await engine.ensure_image("game:1")
     assert raised.value.code is code
+
+
+def test_an_image_without_a_command_is_said_with_what_to_do() -> None:
+    fault = fault_of(400, "No command specified")
+    assert fault.code is ErrorCode.CONFIG_INVALID
+    assert (
+        fault.message == "Docker: No command specified. The image has no command of its own: give the server a startup."
+    )

@@ -16,9 +16,13 @@ _BY_TEXT = (
     ("invalid reference format", ErrorCode.IMAGE_NOT_FOUND),
     ("no such container", ErrorCode.CONTAINER_NOT_FOUND),
     ("is already in use by container", ErrorCode.SERVER_EXISTS),
+    ("no command specified", ErrorCode.CONFIG_INVALID),
     ("executable file not found", ErrorCode.CONFIG_INVALID),
     ("no such file or directory", ErrorCode.CONFIG_INVALID),
 )
+
+
+_ADVICE = {"no command specified": "The image has no command of its own: give the server a startup."}
 
 
 def unavailable(reason: object) -> Fault:
@@ -38,4 +42,5 @@ def fault_of(status: int, message: str) -> Fault:
         return unavailable(message)
     lowered = message.lower()
     code = next((code for text, code in _BY_TEXT if text in lowered), ErrorCode.DOCKER_ERROR)
-    return Fault(code, f"Docker: {message.strip()}")
+    advice = "".join(f". {advice}" for text, advice in _ADVICE.items() if text in lowered)
+    return Fault(code, f"Docker: {message.strip()}{advice}")

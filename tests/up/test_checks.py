@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ctrl_alt_play.panel.config import load
 from ctrl_alt_play.up.checks import check_port, free_port, own_data
+from ctrl_alt_play.up.main import from_elsewhere
 from ctrl_alt_play.up.say import Trouble
 
 
@@ -49,3 +51,8 @@ def test_a_folder_that_cannot_be_made_is_said_with_the_setting_that_changes_it(t
     (tmp_path / "file").touch()
     with pytest.raises(Trouble, match="CTRL_ALT_PLAY_DATA"):
         own_data(tmp_path / "file" / "data")
+
+
+def test_no_other_machine_is_sent_to_a_panel_that_listens_to_this_one_alone(tmp_path: Path) -> None:
+    assert "HOST is 127.0.0.1" in from_elsewhere(load(data=tmp_path, host="127.0.0.1"))
+    assert "from other machines: http://" in from_elsewhere(load(data=tmp_path, host="0.0.0.0"))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctrl_alt_play.agent.config import is_loopback
 from ctrl_alt_play.client import Api, ApiError, Login
 from ctrl_alt_play.errors import StartupError
 from ctrl_alt_play.panel.bootstrap import bootstrap
@@ -94,7 +95,7 @@ def _run(options: Options, ends: ExitStack) -> str:
     api = ends.enter_context(Api(Login(url, made.access_token)))
     with step("Waiting for panel and agent"):
         _wait_until_ready(api, node_id, check)
-    say(f"\nCtrl-Alt-Play is up: {url}  (from other machines: http://{_address()}:{config.port})")
+    say(f"\nCtrl-Alt-Play is up: {url}  ({from_elsewhere(config)})")
     if not options.check:
         Login(url, made.access_token).keep()
         say(f"The command line is logged in already: try `ctrl-alt-play server list`. Data and logs: {folder}")
@@ -104,7 +105,8 @@ def _run(options: Options, ends: ExitStack) -> str:
             return line
     say("\nCtrl-C ends Ctrl-Alt-Play and leaves the games running.")
     while True:
-        check()
+        for program in programs:
+            program.keep()
         time.sleep(WATCH_EVERY_S)
 
 
@@ -186,6 +188,13 @@ def _keep_secret(folder: Path, node_id: str, secret: str) -> None:
     with os.fdopen(descriptor, "w") as file:
         file.write(f"{node_id} {secret}\n")
     beside.rename(folder / "node")
+
+
+def from_elsewhere(config: Config) -> str:
+    """How other machines reach the panel."""
+    if is_loopback(config.host):
+        return f"from this machine alone, for HOST is {config.host}"
+    return f"from other machines: http://{_address()}:{config.port}"
 
 
 def _address() -> str:

@@ -155,6 +155,7 @@ async def test_a_start_that_fails_later_tells_why(panel: PanelUnderTest, admin: 
     await agent.event("server_status_changed", data)
     ended = await admin.operation(operation)
     assert (ended["state"], ended["message"]) == ("failed", "no such image")
+    assert (await admin.get(f"/api/servers/{server_id}"))["detail"] == "It could not be started: no such image"
 
 
 async def test_a_kill_ends_a_start_that_hangs(panel: PanelUnderTest, admin: Person) -> None:

@@ -31,7 +31,9 @@ def explain(server: Server, seen: Observation, state: ServerState | None) -> Non
     """What the node told beside the state."""
     if seen.exit_code is not None:
         server.exit_code = seen.exit_code
-    if seen.error is not None:
+    if seen.error is not None and seen.word == Outcome.START_FAILED:
+        server.last_error = f"It could not be started: {seen.error}"  # why it is down may be another matter
+    elif seen.error is not None:
         server.last_error = seen.error
     elif state is ServerState.UNKNOWN and seen.word != ServerState.UNKNOWN:
         server.last_error = f'The node calls the server "{seen.word[:64]}", which the panel does not know.'

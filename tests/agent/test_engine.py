@@ -337,7 +337,7 @@ async def test_a_pull_is_heard_of_once(tmp_path: Path) -> None:
     ("ending", "code"),
     [
         ([{"error": "denied", "errorDetail": {"message": "denied"}}], ErrorCode.IMAGE_NOT_FOUND),
-        ([{"error": "write: no space left on device"}], ErrorCode.IMAGE_NOT_FOUND),
+        ([{"error": "write: no space left on device"}], ErrorCode.INSUFFICIENT_RESOURCES),
         ([], ErrorCode.DOCKER_UNAVAILABLE),
     ],
     ids=["denied", "disk full", "broken off"],

@@ -94,11 +94,13 @@ def test_killed_during_a_slow_stop_the_game_keeps_its_time(
     stopped = installation.order("POST", f"/api/servers/{server_id}/stop")
     kill(installation)
     installation.wait_for_node()
+    back = time.monotonic()
     assert psutil.pid_exists(pid)
     ended = installation.ended(stopped)
     assert ended["state"] == "succeeded"
     assert "was killed" in ended["message"]
-    assert 5 < time.monotonic() - began < 11
+    assert time.monotonic() - began > 5
+    assert time.monotonic() - max(back, began + 6) < 5
     assert true_again(installation, server_id) < TRUE_WITHIN_S
 
 

@@ -147,8 +147,9 @@ class DockerEngine:
         except Fault as fault:
             if fault.code is ErrorCode.DOCKER_UNAVAILABLE:
                 raise
+            is_full = fault.code is ErrorCode.INSUFFICIENT_RESOURCES
             sentence = f"The image {image} is not on this node and could not be pulled: {fault.message}"
-            raise Fault(ErrorCode.IMAGE_NOT_FOUND, sentence) from fault
+            raise Fault(fault.code if is_full else ErrorCode.IMAGE_NOT_FOUND, sentence) from fault
         if await self.image_id(image) is None:
             raise unavailable("the pull broke off")
 

@@ -1,6 +1,10 @@
 """The reference: the least that FastAPI and uvicorn can do, set up as the panel sets them up. `python -m bench.bare PORT`."""
 
+import sqlite3
 import sys
+import tempfile
+from functools import cache
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
@@ -31,6 +35,29 @@ async def echo(websocket: WebSocket) -> None:
             await websocket.send_text(await websocket.receive_text())
     except WebSocketDisconnect:
         return
+
+
+@app.websocket("/kept")
+async def echo_what_is_kept(websocket: WebSocket) -> None:
+    """Each is a row that is committed before it is echoed."""
+    await websocket.accept()
+    try:
+        while True:
+            text = await websocket.receive_text()
+            database().execute("INSERT INTO kept (text) VALUES (?)", (text,))
+            await websocket.send_text(text)
+    except WebSocketDisconnect:
+        return
+
+
+@cache
+def database() -> sqlite3.Connection:
+    """It waits for the disk as little as the panel's does. Its files have no names any more, and end with the process."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = sqlite3.connect(Path(folder) / "kept.db", isolation_level=None)
+        for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", "CREATE TABLE kept (text TEXT)"):
+            made.execute(statement)
+        return made
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """What figures cost the panel: 200 servers on 20 nodes that are all measured every second, and graphs of a server with a year of history."""
 
-import contextlib
 import sqlite3
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from bench.place import Place, remark, show
@@ -32,33 +31,11 @@ ROUNDS = 15
 
 def measure(place: Place) -> None:
     place.add_nodes(NODES)
-    _add_servers(place)
+    place.add_servers(NODES, SERVERS_A_NODE)
     ours = _cpu_percent(place, place.panel.pid, place.agents_url, is_panel=True)
     bare = _cpu_percent(place, place.bare.pid, place.bare_url)
     show(f"CPU, {SERVERS} servers every second", ours, bare, "%")
     remark(f"{NODES} nodes, {SECONDS} s, of one core; with all that is written down")
-
-
-@contextlib.contextmanager
-def _database(place: Place) -> Iterator[sqlite3.Connection]:
-    with contextlib.closing(sqlite3.connect(place.folder / "panel.db", timeout=20)) as connection, connection:
-        yield connection
-
-
-def _add_servers(place: Place) -> None:
-    """As they are in the database: no agent of the swarm makes any."""
-    owner = place.installation.get("/api/auth/me")["id"]
-    now = datetime.now(UTC).isoformat(" ")
-    names = (
-        "id, name, node_id, owner_id, specification, desired, observed, observed_at, observed_since, hold, created_at"
-    )
-    rows = [
-        (f"swarm-{node}-{number}", "s", f"bench-{node}", owner, "{}", "on", "running", now, now, "none", now)
-        for node in range(NODES)
-        for number in range(SERVERS_A_NODE)
-    ]
-    with _database(place) as database:
-        database.executemany(f"INSERT INTO servers ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)  # noqa: S608 - of our own words
 
 
 def _cpu_percent(place: Place, pid: int, url: str, *, is_panel: bool = False) -> float:
@@ -77,7 +54,7 @@ def _cpu_percent(place: Place, pid: int, url: str, *, is_panel: bool = False) ->
 
 
 def _show_rows(place: Place) -> None:
-    with _database(place) as database:
+    with place.database() as database:
         counted = dict(database.execute("SELECT resolution, count(*) FROM samples GROUP BY resolution").fetchall())
     remark(f"rows after {SECONDS} s: {counted.get(1, 0)} of a second, {counted.get(60, 0)} of a minute")
 
@@ -105,7 +82,7 @@ def _show_graphs(place: Place) -> None:
 def _fill(place: Place) -> float:
     """A year of history for some; how many bytes a row takes."""
     now_s = int(time.time())
-    with _database(place) as database:
+    with place.database() as database:
         before = _size_bytes(database)
         query = "SELECT id FROM subjects WHERE server_id IS NOT NULL ORDER BY server_id LIMIT ?"
         subjects = [row[0] for row in database.execute(query, (SUBJECTS,))]
@@ -132,10 +109,10 @@ def _fill(place: Place) -> float:
             for resolution, length_s in STRETCHES
             for at_s in range((now_s - length_s) // resolution * resolution, now_s - 120, resolution)
         ]
-        with _database(place) as database:
+        with place.database() as database:
             database.executemany(f"INSERT OR IGNORE INTO samples VALUES ({', '.join('?' * 15)})", rows)  # noqa: S608 - of our own words
         written += len(rows)
-    with _database(place) as database:
+    with place.database() as database:
         return (_size_bytes(database) - before) / written
 
 

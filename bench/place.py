@@ -1,6 +1,10 @@
 """Where things are measured, and how a figure is told."""
 
+import contextlib
+import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -44,6 +48,24 @@ class Place:
         for number in range(count):
             node = {"id": f"bench-{number}", "name": f"bench {number}"}
             self.installation.api.post("/api/nodes", json=node).raise_for_status()
+
+    def add_servers(self, nodes: int, each: int) -> None:
+        """`swarm-0-0` and so on, as they are in the database: no agent of the swarm makes any."""
+        owner = self.installation.get("/api/auth/me")["id"]
+        now = datetime.now(UTC).isoformat(" ")
+        names = "id, name, node_id, owner_id, specification, desired, observed, observed_at, observed_since, hold, created_at"
+        rows = [
+            (f"swarm-{node}-{number}", "s", f"bench-{node}", owner, "{}", "on", "running", now, now, "none", now)
+            for node in range(nodes)
+            for number in range(each)
+        ]
+        with self.database() as database:
+            database.executemany(f"INSERT INTO servers ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)  # noqa: S608 - of our own words
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[sqlite3.Connection]:
+        with contextlib.closing(sqlite3.connect(self.folder / "panel.db", timeout=20)) as connection, connection:
+            yield connection
 
 
 def show(name: str, ours: float, bare: float, unit: str) -> None:

@@ -84,13 +84,14 @@ class Swarm:
 
 
 class Agent:
-    """Part 1 says what it is; part 2 waits for the welcome besides, and tells the truth, which is that it has nothing."""
+    """Part 1 says what it is; part 2 waits for the welcome besides, tells that its servers run, and says yes to whatever it is asked."""
 
     def __init__(self, number: int, part: int, servers: int) -> None:
         self._number = number
         self._part = part
-        self._servers = servers
+        self._server_ids = [f"swarm-{number}-{one}" for one in range(servers)]
         self._is_introduced = asyncio.Event()
+        self._seq = 0
 
     async def come(self, url: str) -> None:
         headers = {"Authorization": f"Bearer {os.environ['AGENT_SECRET']}", "X-Node-Id": f"bench-{self._number}"}
@@ -98,20 +99,23 @@ class Agent:
             url, additional_headers=headers, compression=None, ping_interval=None, open_timeout=60
         )
         self._reading = asyncio.create_task(self._read())
-        offer = {"protocol": {"version": 2, "minimum": 1}, "agentVersion": "1", "spoolId": f"spool-{self._number}"}
+        offer = {"protocol": {"version": 2, "minimum": 1}, "agentVersion": "1", "spoolId": f"spool-{os.getpid()}"}
         told = {"nodeId": f"bench-{self._number}", "os": "linux", **(offer if self._part == 2 else {})}
         await self._send({"type": "system_info", "data": told})
         if self._part == 2:
             await self._is_introduced.wait()
-            await self._send({"type": "state_snapshot", "data": {"servers": [], "seq": 0}})
+            servers = [{"serverId": one, "observed": "running", "desired": "on"} for one in self._server_ids]
+            await self._send({"type": "state_snapshot", "data": {"servers": servers, "seq": 0}})
 
     async def _read(self) -> None:
         """The first word is the welcome, or the echo that stands for it."""
-        async for _ in self._connection:
+        async for frame in self._connection:
             self._is_introduced.set()
+            if '"type":"command"' in str(frame):
+                await self._send({"type": "response", "id": json.loads(frame)["id"], "success": True, "data": {}})
 
     async def say(self, kind: str, number: int) -> None:
-        server_id = f"swarm-{self._number}"
+        server_id = f"swarm-{self._number}-0"
         match kind:
             case "output":
                 line = f"[12:00:00] line {number}: a player said something"
@@ -120,11 +124,22 @@ class Agent:
             case "status":
                 word = "running" if number % 2 else "stopped"
                 data = {"serverId": server_id, "previousStatus": "running", "currentStatus": word}
-                await self._send({"type": "event", "event": "server_status_changed", "data": data})
+                await self._send({"type": "event", "event": "server_status_changed", "data": data, **self._durable()})
+            case "console":
+                line = f"[12:00:00] line {number}: a player said something"
+                data = {"serverId": server_id, "parts": [{"offset": number, "lines": 1, "at": _now(), "text": line}]}
+                await self._send({"type": "event", "event": "console", "data": data})
             case "samples":
                 await self._send({"type": "event", "event": "samples", "data": self._samples(number)})
             case _:
                 await self._send({"type": "heartbeat", "data": {"nodeId": f"bench-{self._number}", "status": "online"}})
+
+    def _durable(self) -> dict[str, object]:
+        """In part 2 it has a number."""
+        if self._part == 1:
+            return {}
+        self._seq += 1
+        return {"seq": self._seq, "timestamp": _now()}
 
     def _samples(self, number: int) -> dict[str, object]:
         count = 1000 * number
@@ -138,7 +153,7 @@ class Agent:
         }
         used |= {"rx": count, "tx": count, "read": count, "written": count}
         used |= {"players": {"online": 3, "max": 16, "list": ["Sarge", "Grunt", "Major"]}}
-        servers = [{"serverId": f"swarm-{self._number}-{one}", **used} for one in range(self._servers)]
+        servers = [{"serverId": one, **used} for one in self._server_ids]
         node = {
             "cpu": 150,
             "cores": 4,
@@ -148,7 +163,7 @@ class Agent:
             "rx": count,
             "tx": count,
         }
-        return {"at": datetime.now(UTC).isoformat(), "servers": servers, "node": node}
+        return {"at": _now(), "servers": servers, "node": node}
 
     async def _send(self, frame: dict[str, object]) -> None:
         await self._connection.send(json.dumps(frame))
@@ -156,6 +171,10 @@ class Agent:
     async def go(self) -> None:
         await self._connection.close()
         await self._reading
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
 
 
 async def keep_alive(agents: list[Agent], every_s: float) -> None:

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import pytest_asyncio
+from structlog.contextvars import get_contextvars
 from tests.fakes.clock import HeldClock
 from tests.panel.support import until
 
 from ctrl_alt_play.clock import SystemClock
+from ctrl_alt_play.logs import carrying
 from ctrl_alt_play.panel.gateway import connection, local
 from ctrl_alt_play.panel.gateway.base import Admission, Arrival, Fact, Reception, Taken
 from ctrl_alt_play.panel.gateway.connection import GOING_AWAY, TRY_AGAIN, Connection
@@ -264,11 +266,11 @@ async def test_an_agent_that_the_panel_does_not_listen_to_is_not_called_silent(
     house.sink.may_keep.clear()
     for _ in range(connection.BATCH_FACTS + 4):
         line.say(HEARTBEAT)
-    await until(house.connection._inbox.full)
+    await until(lambda: house.connection._inbox.is_full)
     house.passes(300)
     assert not house.connection.is_closing
     house.sink.may_keep.set()
-    await until(lambda: line._frames.empty() and house.connection._inbox.empty())
+    await until(lambda: line._frames.empty() and not house.connection.waiting_facts)
     house.passes(31)
     assert house.connection.is_closing
 
@@ -304,6 +306,40 @@ async def test_a_node_whose_coming_cannot_be_kept_is_told_to_come_again(house: H
     assert line.closed == (TRY_AGAIN, "the panel cannot keep that the node is there")
     await until(lambda: not house.gateway._connections)
     await house.comes()
+
+
+async def test_a_connection_with_nothing_going_on_has_no_task_but_its_readers(house: House) -> None:
+    line = await house.comes(line=Line(PART_2))
+    line.say(HEARTBEAT)
+    await until(lambda: line._frames.empty() and house.connection.waiting_facts == 0)
+    await until(lambda: not [task for task in asyncio.all_tasks() if task.get_name().endswith(" attic")])
+    asking = asks(house)
+    await until(lambda: line.sent)
+    house.passes(11)
+    with pytest.raises(Fault):
+        await asking
+
+
+class Listening(Line):
+    """Notes what logs would carry where it is written to."""
+
+    carried: dict[str, object] | None = None
+
+    async def send(self, frame: str) -> None:
+        self.carried = get_contextvars()
+        await super().send(frame)
+
+
+async def test_what_writes_for_a_request_does_not_log_in_its_name(house: House) -> None:
+    line = Listening()
+    await house.comes(line=line)
+    with carrying(request_id="of somebody"):
+        asking = asks(house)
+    await until(lambda: line.sent)
+    house.passes(11)
+    with pytest.raises(Fault):
+        await asking
+    assert line.carried == {}
 
 
 async def test_an_order_that_is_on_its_way_is_not_asked_a_second_time(house: House) -> None:

@@ -66,7 +66,7 @@ async def test_the_protocols_examples_are_taken_in(panel: PanelUnderTest, exampl
     before = counts["received"]
     await agent.send(text)
     await until(lambda: counts["received"] > before)
-    await connection._inbox.join()
+    await until(lambda: connection._inbox.worker is None)
     assert not counts["invalid"] + counts["failed"] + counts["unknown"]
 
 
@@ -95,7 +95,7 @@ async def test_whatever_is_json_never_harms_the_panel(
     for message in messages:
         await agent.send(json.dumps(message).replace(SERVER, server_id))
     await until(lambda: connection.session.counts["received"] == before + len(messages))
-    await connection._inbox.join()
+    await until(lambda: connection._inbox.worker is None)
     assert not connection.session.counts["failed"]
     assert agent.closed_with is None
 

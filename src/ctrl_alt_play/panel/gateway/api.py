@@ -9,10 +9,10 @@ from fastapi.responses import JSONResponse
 from starlette.websockets import WebSocketDisconnect
 
 from ctrl_alt_play.panel.errors import PROBLEM_TYPE, PanelError, TooManyAttempts, Unavailable
-from ctrl_alt_play.panel.gateway.connection import Gone
 from ctrl_alt_play.panel.gateway.door import Door
 from ctrl_alt_play.panel.gateway.local import LocalGateway
 from ctrl_alt_play.panel.gateway.rivals import Caller
+from ctrl_alt_play.panel.gateway.sockets import Gone
 
 RETRY_AFTER_S = 5
 LONGEST_INSTANCE = 256

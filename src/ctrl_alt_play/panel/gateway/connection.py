@@ -1,16 +1,23 @@
-"""One agent's connection: what comes in is parsed and queued, taken in in order by one consumer; what goes out is queued and written by another."""
+"""One agent's connection: what comes in is parsed and queued, taken in in order by one worker; what goes out is queued and written by another.
+
+While nothing is going on there is but the task that reads.
+"""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import structlog
 
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.gateway.base import Admission, Arrival, Fact, OutOfStep, Sink, Unanswered, Undelivered
+from ctrl_alt_play.panel.gateway.lane import Lane
 from ctrl_alt_play.panel.gateway.rivals import Caller
+from ctrl_alt_play.panel.gateway.sockets import Gone, Socket
 from ctrl_alt_play.protocol.contents import Action, SystemInfo
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.messages import INCOMPATIBLE, OLDEST_VERSION, Response
@@ -47,22 +54,6 @@ LONGEST_REASON = 120
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
-class Gone(Exception):
-    """The other end is not there any more."""
-
-
-class Socket(Protocol):
-    async def receive(self) -> str | bytes | None:
-        """The next frame; None when the connection has ended."""
-        ...
-
-    async def send(self, frame: str) -> None:
-        """Raises: Gone."""
-        ...
-
-    async def close(self, code: int, reason: str) -> None: ...
-
-
 class _Ended(Exception):
     """Ends all tasks of a connection."""
 
@@ -93,34 +84,36 @@ class Connection:
         self.session = PanelSession(self.node_id, clock)
         self.unknown_actions: set[Action] = set()
         self.is_ready = False
-        self.finished = asyncio.Event()
         self._socket = socket
         self._sink = sink
-        self._admitted = asyncio.Event()
-        self._inbox: asyncio.Queue[Fact] = asyncio.Queue(INBOX_FACTS)
-        self._outbox: asyncio.Queue[_Outgoing] = asyncio.Queue(OUTBOX_FRAMES)
+        self._inbox = Lane[Fact](INBOX_FACTS, lambda: self._begin(self._keep))
+        self._outbox = Lane[_Outgoing](OUTBOX_FRAMES, lambda: self._begin(self._write))
         self._waiting: dict[str, _Question] = {}
         self._asking = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         loop = asyncio.get_running_loop()
-        self._introduction: asyncio.Future[SystemInfo] = loop.create_future()
-        self._closing: asyncio.Future[tuple[int, str]] = loop.create_future()
+        self.finished: asyncio.Future[None] = loop.create_future()
+        self._introduction: asyncio.Future[None] = loop.create_future()
+        self._admitted: asyncio.Future[None] = loop.create_future()
+        self._system: SystemInfo | None = None
+        self._closing: tuple[int, str] | None = None
+        self._context = copy_context()
         self._group: asyncio.TaskGroup | None = None
-        self._synchronising: asyncio.Task[None] | None = None
         self._is_behind = False
+        self._is_catching_up = False
 
     @property
     def waiting_facts(self) -> int:
         """How much of what the agent said is still to be taken in."""
-        return self._inbox.qsize()
+        return len(self._inbox)
 
     async def run(self) -> None:
         """Serves the connection to its end. `finished` is for the gateway to set, once the end is known everywhere."""
-        tasks = (self._read, self._keep, self._write, self._close, self._open)
         try:
-            async with asyncio.TaskGroup() as group:
-                self._group = group
-                for task in tasks:
-                    group.create_task(task(), name=f"{task.__name__.strip('_')} {self.node_id}")
+            async with asyncio.TaskGroup() as self._group:
+                self._begin(self._open)
+                if self.is_closing:
+                    self._begin(self._close)
+                await self._do(self._read)
         except* _Ended:
             pass
         finally:
@@ -128,21 +121,37 @@ class Connection:
             self._fail_all()
             log.info("agent_disconnected", node_id=self.node_id, counts=dict(self.session.counts))
 
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None] | None:
+        """In a task of its own, as long as the connection lasts. What that logs is about the connection, whoever was the cause."""
+        if self._group is None:
+            return None
+        name = f"{work.__name__.strip('_')} {self.node_id}"
+        return self._group.create_task(self._do(work), name=name, context=self._context.copy())
+
+    async def _do(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """A failure is the end of all: nothing is begun any more."""
+        try:
+            await work()
+        except BaseException:
+            self._group = None
+            raise
+
     def close(self, code: int, reason: str) -> None:
         """Asks for the connection to be closed; the first reason counts."""
         if not self.is_closing:
-            self._closing.set_result((code, reason))
+            self._closing = code, reason
+            self._begin(self._close)
 
     @property
     def is_closing(self) -> bool:
-        return self._closing.done()
+        return self._closing is not None
 
     def look(self, stood_still_s: float = 0.0) -> float | None:
         """Gives up what has no time left: questions, and a node that is silent. Seconds until the next question's time is up.
 
         What a node said while the panel `stood_still_s`, or has no room for more, is not read yet: it is not called silent for that.
         """
-        self.session.excuse(self.session.silent_s if self._inbox.full() else stood_still_s)
+        self.session.excuse(self.session.silent_s if self._inbox.is_full else stood_still_s)
         for question in self.session.overdue():
             self._fail(question, Fault(ErrorCode.TIMEOUT, f"Node {self.node_id} did not answer in time."))
         if self.session.is_silent and not self.is_closing:
@@ -188,13 +197,12 @@ class Connection:
             raise Fault(ErrorCode.TIMEOUT, f"Node {self.node_id} is connected but takes nothing in.") from error
 
     def _send(self, outgoing: _Outgoing) -> None:
-        try:
-            self._outbox.put_nowait(outgoing)
-        except asyncio.QueueFull as error:
+        if self._outbox.is_full:
             raise Fault(
                 ErrorCode.INSUFFICIENT_RESOURCES,
                 f"Node {self.node_id} takes commands in too slowly; wait for some to end.",
-            ) from error
+            )
+        self._outbox.put_at_once(outgoing)
 
     async def _open(self) -> None:
         system = await self._introduced()
@@ -218,7 +226,7 @@ class Connection:
         if reception.welcome is not None:
             await self._outbox.put(_Outgoing(self.session.legacy("welcome", reception.welcome)))
         self.is_ready = not self.is_closing
-        self._admitted.set()
+        self._admitted.set_result(None)
         log.info("agent_connected", node_id=self.node_id, version=version)
         if version == OLDEST_VERSION:
             self._synchronise()
@@ -227,9 +235,11 @@ class Connection:
         try:
             known = self.admission.speaks_part_2
             async with asyncio.timeout(KNOWN_INTRODUCTION_DEADLINE_S if known else INTRODUCTION_DEADLINE_S):
-                return await self._introduction
+                await self._introduction
         except TimeoutError:
             return None
+        system, self._system = self._system, None
+        return system
 
     async def _part(self, fault: Fault) -> None:
         """The two ends have no version in common."""
@@ -243,10 +253,11 @@ class Connection:
     def _synchronise(self) -> None:
         """Asked for again while it goes on, it is done once more afterwards."""
         self._is_behind = True
-        if self._group is not None and (self._synchronising is None or self._synchronising.done()):
-            self._synchronising = self._group.create_task(self._catch_up(), name=f"synchronise {self.node_id}")
+        if not self._is_catching_up:
+            self._begin(self._catch_up)
 
     async def _catch_up(self) -> None:
+        self._is_catching_up = True
         while self._is_behind:
             self._is_behind = False
             try:
@@ -255,20 +266,20 @@ class Connection:
                 log.exception("synchronise_failed", node_id=self.node_id)
                 self._is_behind = True
                 await asyncio.sleep(SYNCHRONISE_PAUSE_S)
+        self._is_catching_up = False
 
     async def _read(self) -> NoReturn:
         while (frame := await self._socket.receive()) is not None:
             await self._take_in(frame)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_DEADLINE_S):
-                await self._inbox.join()
+        if self._inbox.worker is not None:
+            await asyncio.wait([self._inbox.worker], timeout=DRAIN_DEADLINE_S)
         raise _Ended
 
     async def _take_in(self, frame: str | bytes) -> None:
         received = self.session.receive(frame)
         for reply in received.replies:
-            if not self._outbox.full():
-                self._outbox.put_nowait(_Outgoing(reply))
+            if not self._outbox.is_full:
+                self._outbox.put_at_once(_Outgoing(reply))
         if self._is_introduction(received):
             return
         if self._is_late(received):
@@ -284,7 +295,8 @@ class Connection:
         """Whether it is what the handshake waits for, which hands it on itself."""
         match received.told:
             case Told(content=SystemInfo() as system) if not self._introduction.done():
-                self._introduction.set_result(system)
+                self._system = system
+                self._introduction.set_result(None)
                 return True
             case _:
                 return False
@@ -298,21 +310,17 @@ class Connection:
                 return False
 
     async def _keep(self) -> None:
-        """The one consumer. It waits until the sink knows of the node, and ends where something could not be kept: what follows that is not
-        to be kept either, for its acknowledgement would count for both.
+        """Waits until the sink knows of the node, and ends for good where something could not be kept: what follows that is not to be kept
+        either, for its acknowledgement would count for both.
         """
-        await self._admitted.wait()
-        while True:
-            batch = [await self._inbox.get()]
-            while len(batch) < BATCH_FACTS and not self._inbox.empty():
-                batch.append(self._inbox.get_nowait())
+        await self._admitted
+        while batch := self._inbox.take(BATCH_FACTS):
             if not await self._is_kept(batch):
                 self.close(CANNOT_KEEP, "the panel cannot keep what it is told")
                 return
             for fact in batch:
                 if isinstance(fact, Answered):
                     self._answer(fact)
-                self._inbox.task_done()
             await asyncio.sleep(0)  # whoever waits for an answer goes on before the next news is taken in
 
     async def _is_kept(self, facts: list[Fact]) -> bool:
@@ -340,8 +348,8 @@ class Connection:
             question.answer.set_result(answered.answer)
 
     async def _write(self) -> None:
-        while True:
-            outgoing = await self._outbox.get()
+        while waiting := self._outbox.take():
+            outgoing = waiting[0]
             outgoing.is_begun = True
             try:
                 async with asyncio.timeout(WRITE_DEADLINE_S):
@@ -359,7 +367,7 @@ class Connection:
                 outgoing.written.set_result(None)
 
     async def _close(self) -> None:
-        code, reason = await self._closing
+        code, reason = self._closing or (GOING_AWAY, "")
         self.is_ready = False
         try:
             async with asyncio.timeout(CLOSE_DEADLINE_S):
@@ -374,10 +382,9 @@ class Connection:
         self.session.abandon()
         for question in list(self._waiting):
             self._fail(question, Fault(ErrorCode.AGENT_OFFLINE, f"Node {self.node_id} went away before it answered."))
-        while not self._outbox.empty():
-            written = self._outbox.get_nowait().written
-            if written is not None and not written.done():
-                written.set_exception(Fault(ErrorCode.AGENT_OFFLINE, f"Node {self.node_id} went away."))
+        for outgoing in self._outbox.take(len(self._outbox)):
+            if outgoing.written is not None and not outgoing.written.done():
+                outgoing.written.set_exception(Fault(ErrorCode.AGENT_OFFLINE, f"Node {self.node_id} went away."))
 
     def _fail(self, question: str, fault: Fault) -> None:
         asked = self._waiting.get(question)

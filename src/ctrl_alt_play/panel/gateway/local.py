@@ -15,10 +15,9 @@ from ctrl_alt_play.panel.gateway.connection import (
     KEEP_PAUSE_S,
     NOT_ALLOWED,
     Connection,
-    Gone,
-    Socket,
 )
 from ctrl_alt_play.panel.gateway.rivals import Caller, Rivals
+from ctrl_alt_play.panel.gateway.sockets import Gone, Socket
 from ctrl_alt_play.panel.gateway.watch import Watch
 from ctrl_alt_play.protocol.contents import QUESTIONS, Action
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
@@ -62,7 +61,7 @@ class LocalGateway:
         try:
             if older is not None:
                 older.close(REPLACED, "this node has connected again")
-                await older.finished.wait()
+                await asyncio.wait([older.finished])
             with self._watch.over(connection):
                 await connection.run()
         finally:
@@ -77,7 +76,7 @@ class LocalGateway:
         finally:
             if self._connections.get(node_id) is connection:
                 del self._connections[node_id]
-            connection.finished.set()
+            connection.finished.set_result(None)
 
     async def _tell_away(self, node_id: str) -> None:
         """Tries until it is kept, or else the node would be shown as present for ever. A panel that starts takes all for away."""
@@ -105,11 +104,8 @@ class LocalGateway:
         connections = list(self._connections.values())
         for connection in connections:
             connection.close(GOING_AWAY, "the panel is shutting down")
-        waits = [asyncio.ensure_future(connection.finished.wait()) for connection in connections]
-        if waits:
-            _, late = await asyncio.wait(waits, timeout=CLOSE_ALL_DEADLINE_S)
-            for wait in late:
-                wait.cancel()
+        if connections:
+            await asyncio.wait([connection.finished for connection in connections], timeout=CLOSE_ALL_DEADLINE_S)
 
     async def command(
         self,

@@ -114,3 +114,12 @@ def test_any_timestamp_or_none_will_do(agent: AgentSession, panel: PanelSession,
 def test_nanoseconds_are_read_as_far_as_python_goes() -> None:
     message = parse(frame(type="heartbeat", timestamp="2026-11-20T11:10:46.579382404Z"))
     assert message.timestamp == datetime(2026, 11, 20, 11, 10, 46, 579382, UTC)
+
+
+def test_what_is_required_is_told_apart_from_what_may_be_left_out(panel: PanelSession) -> None:
+    data = {"serverId": "../etc", "currentStatus": "running", "pid": "none"}
+    received = panel.receive(json.dumps({"type": "event", "event": "server_status_changed", "data": data}))
+    assert received.told is None
+    (error,) = (json.loads(reply)["data"] for reply in received.replies)
+    assert error["message"].startswith("Invalid: serverId: String should match pattern")
+    assert "pid" not in error["message"]

@@ -4,15 +4,14 @@ A frame is one JSON object. `parse` gives its envelope, and `read` the content t
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     BeforeValidator,
     Field,
+    ModelWrapValidatorHandler,
     ValidationError,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    field_validator,
+    model_validator,
 )
 from pydantic_core import from_json, to_json
 
@@ -68,16 +67,19 @@ class Command(Model):
 class News(Model):
     """What others tell us. An optional field that is not as it should be counts as not told; what came with it is still true."""
 
-    @field_validator("*", mode="wrap")
+    @model_validator(mode="wrap")
     @classmethod
-    def _or_not_told(cls, value: Any, read_on: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    def _without_what_is_wrong(cls, told: Any, read_on: ModelWrapValidatorHandler[Self]) -> Self:
         try:
-            return read_on(value)
-        except ValidationError:
-            field = cls.model_fields[info.field_name or ""]
-            if field.is_required():
+            return read_on(told)
+        except ValidationError as error:
+            if not isinstance(told, dict):
                 raise
-            return field.get_default(call_default_factory=True, validated_data={})
+            wrong = {problem["loc"][0] for problem in error.errors(include_input=False) if problem["loc"]}
+            for name, field in cls.model_fields.items():
+                if field.is_required():
+                    wrong -= {name, field.alias}
+            return read_on({name: value for name, value in told.items() if name not in wrong})
 
 
 class ErrorBody(News):

@@ -1,5 +1,6 @@
 """Measurements of one stretch of time, added up as they come. No I/O, and no clock."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 
@@ -49,21 +50,30 @@ class Bucket:
     def row(self) -> dict[str, Any]:
         """Without the subject."""
         means = [total / count if count else None for total, count in zip(self._sums, self._counts, strict=True)]
-        whole = [None if value is None else round(value) for value in means]
         most = Reading(*self._highest)  # type: ignore[arg-type]  # what is whole in a reading is whole here
-        return {
-            "resolution": self.resolution,
-            "at": self.at,
-            "count": self.count,
-            "cpu": None if means[0] is None else round(means[0], 2),
-            "cpu_max": None if most.cpu is None else round(most.cpu, 2),
-            "memory": whole[1],
-            "memory_max": None if most.memory is None else round(most.memory),
-            "received": whole[2],
-            "sent": whole[3],
-            "read": whole[4],
-            "written": whole[5],
-            "disk": most.disk,
-            "pids": most.pids,
-            "players": most.players,
-        }
+        return _row(self.resolution, self.at, self.count, means, most)
+
+
+def row_of(reading: Reading, resolution: int, at: int) -> dict[str, Any]:
+    """Of a stretch in which nothing else was measured, without the subject."""
+    return _row(resolution, at, 1, reading[:_AVERAGED], reading)
+
+
+def _row(resolution: int, at: int, count: int, means: Sequence[float | None], most: Reading) -> dict[str, Any]:
+    whole = [None if value is None else round(value) for value in means]
+    return {
+        "resolution": resolution,
+        "at": at,
+        "count": count,
+        "cpu": None if means[0] is None else round(means[0], 2),
+        "cpu_max": None if most.cpu is None else round(most.cpu, 2),
+        "memory": whole[1],
+        "memory_max": None if most.memory is None else round(most.memory),
+        "received": whole[2],
+        "sent": whole[3],
+        "read": whole[4],
+        "written": whole[5],
+        "disk": most.disk,
+        "pids": most.pids,
+        "players": most.players,
+    }

@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Any, Generic, TypeVar
 
-from ctrl_alt_play.panel.figures.bucket import Bucket, Reading
+from ctrl_alt_play.panel.figures.bucket import Bucket, Reading, row_of
 from ctrl_alt_play.panel.figures.schemas import NodeSample, ServerSample
 
 SECOND, MINUTE, QUARTER = 1, 60, 900
@@ -63,9 +63,7 @@ class Meter(Generic[Told]):
             self._minute = Bucket(MINUTE, minute)
         self._minute.add(reading)
         if is_often:
-            second = Bucket(SECOND, int(now_s))
-            second.add(reading)
-            self._rows.append(self._of_this(second))
+            self._rows.append(self._of_this(row_of(reading, SECOND, int(now_s))))
 
     @property
     def newest(self) -> Told | None:
@@ -79,7 +77,7 @@ class Meter(Generic[Told]):
         """Rows that are not written down yet."""
         rows = [row for row in self._rows if row["resolution"] == resolution]
         if resolution == MINUTE and self._minute is not None:
-            rows.append(self._of_this(self._minute))
+            rows.append(self._of_this(self._minute.row()))
         return rows
 
     def take_rows(self, now_s: float, *, is_end: bool = False) -> list[dict[str, Any]]:
@@ -91,8 +89,8 @@ class Meter(Generic[Told]):
 
     def _finish_minute(self) -> None:
         if self._minute is not None:
-            self._rows.append(self._of_this(self._minute))
+            self._rows.append(self._of_this(self._minute.row()))
             self._minute = None
 
-    def _of_this(self, bucket: Bucket) -> dict[str, Any]:
-        return {"subject_id": self.subject_id, **bucket.row()}
+    def _of_this(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {"subject_id": self.subject_id, **row}

@@ -18,7 +18,7 @@ from ctrl_alt_play.panel.gateway.local import LocalGateway
 from ctrl_alt_play.panel.gateway.rivals import REMEMBERED_S, Caller
 from ctrl_alt_play.protocol.contents import Action
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.messages import REPLACED
+from ctrl_alt_play.protocol.messages import REPLACED, VERSION
 
 HOME, AWAY = Caller("192.0.2.1"), Caller("192.0.2.2")
 PART_2 = '{"type": "system_info", "data": {"protocol": {"version": 2, "minimum": 1}}}'
@@ -318,6 +318,18 @@ async def test_a_connection_with_nothing_going_on_has_no_task_but_its_readers(ho
     house.passes(11)
     with pytest.raises(Fault):
         await asking
+
+
+class Hesitating(Line):
+    async def receive(self) -> str | bytes | None:
+        await asyncio.sleep(0)
+        return await super().receive()
+
+
+async def test_what_says_what_it_is_as_its_time_is_up_is_heard(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "INTRODUCTION_DEADLINE_S", 0)
+    await house.comes(line=Hesitating(PART_2))
+    assert house.connection.session.version == VERSION
 
 
 class Listening(Line):

@@ -232,12 +232,11 @@ class Connection:
             self._synchronise()
 
     async def _introduced(self) -> SystemInfo | None:
-        try:
-            known = self.admission.speaks_part_2
+        """Also what came in the very moment in which the time was up, which is when a panel that stood still reads it."""
+        known = self.admission.speaks_part_2
+        with suppress(TimeoutError):
             async with asyncio.timeout(KNOWN_INTRODUCTION_DEADLINE_S if known else INTRODUCTION_DEADLINE_S):
                 await self._introduction
-        except TimeoutError:
-            return None
         system, self._system = self._system, None
         return system
 

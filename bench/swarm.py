@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -94,6 +95,11 @@ class Agent:
         self._seq = 0
 
     async def come(self, url: str) -> None:
+        """Again, where the panel was too busy to hear in time what it is, as real ones do."""
+        while not await self._is_met(url):
+            self._is_introduced.clear()
+
+    async def _is_met(self, url: str) -> bool:
         headers = {"Authorization": f"Bearer {os.environ['AGENT_SECRET']}", "X-Node-Id": f"bench-{self._number}"}
         self._connection = await websockets.connect(
             url, additional_headers=headers, compression=None, ping_interval=None, open_timeout=60
@@ -104,15 +110,20 @@ class Agent:
         await self._send({"type": "system_info", "data": told})
         if self._part == 2:
             await self._is_introduced.wait()
+            if self._reading.done():
+                return False
             servers = [{"serverId": one, "observed": "running", "desired": "on"} for one in self._server_ids]
             await self._send({"type": "state_snapshot", "data": {"servers": servers, "seq": 0}})
+        return True
 
     async def _read(self) -> None:
         """The first word is the welcome, or the echo that stands for it."""
-        async for frame in self._connection:
-            self._is_introduced.set()
-            if '"type":"command"' in str(frame):
-                await self._send({"type": "response", "id": json.loads(frame)["id"], "success": True, "data": {}})
+        with suppress(websockets.ConnectionClosed):
+            async for frame in self._connection:
+                self._is_introduced.set()
+                if '"type":"command"' in str(frame):
+                    await self._send({"type": "response", "id": json.loads(frame)["id"], "success": True, "data": {}})
+        self._is_introduced.set()
 
     async def say(self, kind: str, number: int) -> None:
         server_id = f"swarm-{self._number}-0"

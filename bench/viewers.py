@@ -11,7 +11,8 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import uvloop
@@ -36,12 +37,14 @@ class Seen:
     ended: int = 0
     heard_at: float = 0.0
 
-    def add(self, stamps: list[bytes], now_ns: int) -> None:
-        self.first_ns = self.first_ns or now_ns
-        self.last_ns = now_ns
-        self.lines += len(stamps)
-        for stamp, count in Counter(stamps).items():
-            self.late_us[(now_ns - int(stamp)) // 100_000 * 100] += count
+    def add(self, piece: "Piece", now_ns: int) -> None:
+        if piece.lines:
+            self.first_ns = self.first_ns or now_ns
+            self.last_ns = now_ns
+            self.lines += piece.lines
+            for written_ns, count in piece.written_ns:
+                self.late_us[(now_ns - written_ns) // 100_000 * 100] += count
+        self.ended += piece.is_end
 
     def centile_ms(self, centile: float) -> float:
         left = self.lines * centile / 100
@@ -57,8 +60,28 @@ class Seen:
         return {"lines": self.lines, "lines_s": self.lines / seconds, "ended": self.ended, **centiles}
 
 
+class Piece(NamedTuple):
+    """What was received at once. `rest` is the beginning of a line whose time is not whole yet."""
+
+    lines: int
+    written_ns: tuple[tuple[int, int], ...]
+    """Times of writing, with how many lines have each."""
+    is_end: bool
+    rest: bytes
+
+
+@lru_cache(maxsize=256)
+def read(data: bytes) -> Piece:
+    """Most viewers get the same bytes; to read them for each anew would take the cores from what is measured."""
+    cut = data.rfind(b"@")
+    stamps = STAMP.findall(data)
+    written_ns = tuple((int(stamp), count) for stamp, count in Counter(stamps).items())
+    rest = data[cut:] if cut >= 0 and len(data) - cut < LENGTH else b""
+    return Piece(len(stamps), written_ns, END in data, rest)
+
+
 class Viewer(asyncio.Protocol):
-    """One viewer; `rest` is the beginning of a line whose time is not whole yet."""
+    """One viewer."""
 
     def __init__(self, seen: Seen) -> None:
         self.is_told = asyncio.get_running_loop().create_future()
@@ -71,12 +94,9 @@ class Viewer(asyncio.Protocol):
             self.is_told.set_result(None)
         now_ns = time.time_ns()
         self._seen.heard_at = time.monotonic()
-        data = self._rest + data
-        cut = data.rfind(b"@")
-        self._rest = data[cut:] if cut >= 0 and len(data) - cut < LENGTH else b""
-        if stamps := STAMP.findall(data):
-            self._seen.add(stamps, now_ns)
-        self._seen.ended += END in data
+        piece = read(self._rest + data)
+        self._rest = piece.rest
+        self._seen.add(piece, now_ns)
 
 
 async def look(url: str, token: str, path: str, seen: Seen, room: asyncio.Semaphore) -> None:

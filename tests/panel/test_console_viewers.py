@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from tests.fakes.part2_agent import Part2Agent
 from tests.panel.support import PanelUnderTest, Person, until
 
-from ctrl_alt_play.panel.consoles import api, service, viewer
+from ctrl_alt_play.panel.consoles import service, viewer
 from ctrl_alt_play.panel.consoles.batch import Batch
 from ctrl_alt_play.panel.consoles.service import Consoles
 from ctrl_alt_play.panel.consoles.viewer import Viewer
@@ -328,70 +327,14 @@ async def test_a_viewer_of_a_part_1_node_sees_what_it_tells(panel: PanelUnderTes
         assert await next_lines(looking, 1) == ["[game] meanwhile"]
 
 
-async def events(person: Person, server_id: str, **headers: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-    path = f"/api/servers/{server_id}/console/stream"
-    async with asyncio.timeout(10), person.api.stream("GET", path, headers=headers) as answer:
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        data = ""
-        async for line in answer.aiter_lines():
-            name, _, value = line.partition(": ")
-            if name == "data":
-                data = value
-            elif name == "id":
-                yield value, json.loads(data)
-
-
-async def test_a_stream_goes_on_where_it_was_cut(panel: PanelUnderTest, admin: Person) -> None:
-    agent, server_id = await game(panel)
-    await agent.write(server_id, *numbered(0, 3))
-    id_, batch = await anext(events(admin, server_id))
-    assert (id_, batch["parts"][0]["text"]) == ("3", "line 0\nline 1\nline 2")
-    await agent.write(server_id, "line 3")
-    id_, batch = await anext(events(admin, server_id, **{"Last-Event-ID": id_}))
-    assert (id_, batch["parts"][0]["text"]) == ("4", "line 3")
-
-
-async def test_a_stream_ends_when_the_right_to_it_does(panel: PanelUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "ALLOWED_AGAIN_S", 0.05)
-    watcher = await panel.person("wanda")
-    agent = await panel.connected(await panel.part2_agent())
-    server_id = await panel.server(agent, watcher)
-    await agent.write(server_id, "hello")
-    seen: list[str] = []
-
-    async def look() -> None:
-        async for id_, _ in events(watcher, server_id):
-            seen.append(id_)
-
-    looking = asyncio.create_task(look())
-    await until(lambda: seen)
-    await panel.admin.patch(f"/api/users/{watcher.id}", {"password": "another correct horse"})
-    await looking
-
-
-async def test_a_stream_ends_with_the_panel(own_panel: PanelUnderTest) -> None:
-    agent, server_id = await game(own_panel)
-    await agent.write(server_id, "hello")
-    seen: list[str] = []
-
-    async def look() -> None:
-        async for id_, _ in events(own_panel.admin, server_id):
-            seen.append(id_)
-
-    looking = asyncio.create_task(look())
-    await until(lambda: seen)
-    await own_panel.stop()
-    await looking
-
-
 async def test_who_was_slow_is_told_at_once_what_there_is_besides(panel: PanelUnderTest) -> None:
     agent, server_id = await game(panel)
     async with consoles_of(panel).watch(agent.node_id, server_id) as looking:
         await attached(agent, server_id)
         for number in range(5):
             await agent.write(server_id, f"line {number}")
-        feed = looking._feed
-        await until(lambda: feed.ring is not None and feed.ring.end == 5)
+        console = looking._feed
+        await until(lambda: console.ring is not None and console.ring.end == 5)
         first = lines_of(await anext(looking))
         assert first + [line for batch in looking.at_hand() for line in lines_of(batch)] == numbered(0, 5)
         assert list(looking.at_hand()) == []

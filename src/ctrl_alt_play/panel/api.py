@@ -1,5 +1,6 @@
 """What all of the panel's HTTP has in common: problems as RFC 9457 documents, an id for each request, and a limit to what is taken in."""
 
+from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Any, cast
 from uuid import uuid4
@@ -42,13 +43,13 @@ class Envelope:
     async def _answer(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
 
-        async def send_named(message: Message) -> None:
+        def send_named(message: Message) -> Awaitable[None]:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
                 log.debug("request_answered", method=scope["method"], path=scope["path"], status=message["status"])
-            await send(message)
+            return send(message)
 
         try:
             _refuse_announced(scope)

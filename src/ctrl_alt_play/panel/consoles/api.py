@@ -1,20 +1,17 @@
 """Consoles over HTTP: read in pages, searched, downloaded, and told as they are written. What is asked of a node that is away fails at once."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
-from fastapi.sse import KEEPALIVE_COMMENT
 
 from ctrl_alt_play.panel.consoles import schemas
-from ctrl_alt_play.panel.consoles.batch import Batch
 from ctrl_alt_play.panel.consoles.schemas import ConsoleView, SearchView
 from ctrl_alt_play.panel.consoles.service import Consoles
-from ctrl_alt_play.panel.consoles.viewer import Viewer
+from ctrl_alt_play.panel.consoles.stream import Stream
 from ctrl_alt_play.panel.db import Database, database_of
 from ctrl_alt_play.panel.errors import FieldProblem, Invalid, NodeRefused, PanelError
 from ctrl_alt_play.panel.models import Server
@@ -31,9 +28,6 @@ from ctrl_alt_play.protocol.live import (
     SearchPayload,
 )
 
-ALLOWED_AGAIN_S = 15.0
-"""So often whoever is told a console is looked at anew: rights end."""
-UNBUFFERED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 CUT_OFF = "[The rest is missing: {reason}]\n"
 
 router = APIRouter(prefix="/api/servers/{server_id}/console", tags=["consoles"])
@@ -132,49 +126,17 @@ async def _text(first: ConsolePage, pages: AsyncIterator[ConsolePage]) -> AsyncI
         yield CUT_OFF.format(reason=fault.message)
 
 
-class Events(StreamingResponse):
-    """Server-sent events that are bytes already, the same for all: FastAPI's own would take three tasks a viewer, and make each event for each."""
-
-    media_type = "text/event-stream"
-
-
-@router.get("/stream", response_class=Events)
+@router.get("/stream", response_class=Stream)
 async def stream_console(
     request: Request,
     server: Seen,
     consoles: Known,
     after: Place = None,
     last_event_id: Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=HIGHEST_OFFSET)] = None,
-) -> Events:
+) -> Stream:
     """What the server writes, as it does. Begins with its newest lines, or after an offset; goes on where it was cut by `Last-Event-ID`."""
     watched = consoles.watch(server.node_id, server.id, after if last_event_id is None else last_event_id)
-    return Events(_events(request, watched), headers=UNBUFFERED)
-
-
-async def _events(request: Request, watched: AbstractAsyncContextManager[Viewer]) -> AsyncIterator[bytes]:
-    async with watched as viewer:
-        async for batch in _while_allowed(request, viewer):
-            if batch is None:
-                yield KEEPALIVE_COMMENT
-            else:
-                yield b"".join([batch.event, *(each.event for each in viewer.at_hand())])
-
-
-async def _while_allowed(request: Request, viewer: Viewer) -> AsyncIterator[Batch | None]:
-    """None where nothing came for a while."""
-    now = asyncio.get_running_loop().time
-    allowed_at = now()
-    while True:
-        batch = None
-        with suppress(TimeoutError):
-            async with asyncio.timeout(ALLOWED_AGAIN_S):
-                if (batch := await anext(viewer, None)) is None:
-                    return
-        if now() - allowed_at >= ALLOWED_AGAIN_S:
-            if not await _is_allowed(request):
-                return
-            allowed_at = now()
-        yield batch
+    return Stream(watched, lambda: _is_allowed(request))
 
 
 async def _is_allowed(request: Request) -> bool:

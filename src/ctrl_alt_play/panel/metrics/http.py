@@ -1,6 +1,7 @@
 """Requests, by the template of their route: ids are no labels."""
 
 import time
+from collections.abc import Awaitable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,12 +22,12 @@ class CountRequests:
             return
         began_s, answered_s, status = time.perf_counter(), None, FAILED
 
-        async def send_noted(message: Message) -> None:
+        def send_noted(message: Message) -> Awaitable[None]:
             """Until the answer begins: what is streamed goes on for as long as someone reads it."""
             nonlocal answered_s, status
             if message["type"] == "http.response.start":
                 answered_s, status = time.perf_counter(), message["status"]
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, send_noted)

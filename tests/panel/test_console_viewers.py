@@ -8,7 +8,7 @@ import pytest
 from tests.fakes.part2_agent import Part2Agent
 from tests.panel.support import PanelUnderTest, Person, until
 
-from ctrl_alt_play.panel.consoles import service, viewer
+from ctrl_alt_play.panel.consoles import feed, service, viewer
 from ctrl_alt_play.panel.consoles.batch import Batch
 from ctrl_alt_play.panel.consoles.service import Consoles
 from ctrl_alt_play.panel.consoles.viewer import Viewer
@@ -340,3 +340,18 @@ async def test_who_was_slow_is_told_at_once_what_there_is_besides(panel: PanelUn
         assert list(looking.at_hand()) == []
         await agent.write(server_id, "line 5")
         assert await next_lines(looking, 1) == ["line 5"]
+
+
+async def test_who_is_told_is_not_woken_again_before_others_had_their_turn(
+    panel: PanelUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "REST", 1e9)
+    agent, server_id = await game(panel)
+    async with consoles_of(panel).watch(agent.node_id, server_id) as looking:
+        console, at_first = looking._feed, looking._feed.changed
+        await until(lambda: console.changed is not at_first)
+        woken = console.changed
+        for number in range(3):
+            await agent.write(server_id, f"line {number}")
+        await until(lambda: console.ring is not None and console.ring.end == 3)
+        assert console.changed is woken

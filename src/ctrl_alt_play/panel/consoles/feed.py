@@ -1,6 +1,7 @@
 """One console that somebody looks at: the node tells it, its newest lines are here, and whoever waits for more is woken."""
 
 import asyncio
+import time
 from collections import OrderedDict
 from contextlib import suppress
 from typing import NoReturn
@@ -18,6 +19,8 @@ from ctrl_alt_play.protocol.live import ConsolePage, HistoryPayload, Lines, Offs
 RING_BYTES = 512 * 1024
 PAGES_KEPT = 8
 RETRY_S = 5.0
+REST = 0.5
+"""Of the time that it took to tell all viewers, until they are told again."""
 TAIL_LINES = 1000
 """What whoever begins without an offset sees first."""
 
@@ -50,23 +53,25 @@ class Feed:
         self._memory = memory
         self._pages: OrderedDict[Offset | None, asyncio.Task[Page]] = OrderedDict()
         self._due = asyncio.Event()
+        self._has_more = asyncio.Event()
         self._changed = asyncio.Event()
-        self._task = asyncio.create_task(self._stay_attached(), name=f"console {server_id}", context=nothing_carried())
+        works = {"console": self._stay_attached(), "tell console": self._tell_for_ever()}
+        self._tasks = [
+            asyncio.create_task(work, name=f"{name} {server_id}", context=nothing_carried())
+            for name, work in works.items()
+        ]
 
     @property
     def changed(self) -> asyncio.Event:
         """Set, and another one, when there is more than at this moment: one for all who wait."""
         return self._changed
 
-    def wake(self) -> None:
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
-
     def close(self) -> None:
         """Viewers end."""
         self.is_closed = True
-        self._task.cancel()
-        self.wake()
+        for task in self._tasks:
+            task.cancel()
+        self._wake()
 
     def tell(self, parts: tuple[Lines, ...]) -> None:
         """What the node told. It may come before the attachment's answer has been looked at."""
@@ -75,21 +80,21 @@ class Feed:
         if self.ring is None:
             self.ring = Ring(parts[0].offset, RING_BYTES)
         self.ring.add(parts)
-        self.wake()
+        self._has_more.set()
 
     def take_from(self, ring: Ring) -> None:
         """The node keeps no consoles: what it tells is in memory, in this ring."""
         if self.ring is not ring:
             self._turn(ring, None)
             self.has_history = False
-        self.wake()
+        self._has_more.set()
 
     def go_on(self, *, is_anew: bool) -> None:
         """The node has come; its console may be another than before."""
         if is_anew:
             self._turn(None, None)
         self._due.set()
-        self.wake()
+        self._has_more.set()
 
     async def page(self, since: Offset | None) -> Page:
         """A page of history, asked for once for all who want it at that time; the newest without `since`. Raises: Fault."""
@@ -147,7 +152,21 @@ class Feed:
         if self.ring is None:
             self.ring = Ring(page.next, RING_BYTES)
         self._memory.forget(self.node_id, self.server_id)
-        self.wake()
+        self._has_more.set()
+
+    async def _tell_for_ever(self) -> NoReturn:
+        """Viewers are woken in rounds: where one takes long, more has come until the next, which is told at once, and others have their turn."""
+        while True:
+            await self._has_more.wait()
+            self._has_more.clear()
+            began = time.perf_counter()
+            self._wake()
+            await asyncio.sleep(0)  # each of them has its turn before this
+            await asyncio.sleep((time.perf_counter() - began) * REST)
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
     def _turn(self, ring: Ring | None, goes_on_at: Offset | None) -> None:
         if self.ring is not None:

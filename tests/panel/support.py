@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import itertools
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -48,6 +49,14 @@ async def until(condition: Callable[[], T | Awaitable[T]], timeout_s: float = 5.
             if result:
                 return result
             await asyncio.sleep(0.01)
+
+
+def narrow_socket(panel: "PanelUnderTest") -> socket.socket:
+    """A connection to the panel that holds little of what is not read."""
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    narrow.connect(("127.0.0.1", panel.people_port))
+    return narrow
 
 
 class HeldClock(SystemClock):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.panel.support import PanelUnderTest, Person, until
+from tests.panel.support import PanelUnderTest, Person, narrow_socket, until
 from tests.panel.test_console_viewers import attached, consoles_of, game, next_lines, numbered
 
 from ctrl_alt_play.panel.consoles import stream
@@ -81,15 +81,19 @@ async def test_a_stream_that_nobody_reads_delays_no_other_and_ends_when_the_righ
     watcher = await panel.person("wilma")
     agent = await panel.connected(await panel.part2_agent())
     server_id = await panel.server(agent, watcher)
-    path = f"/api/servers/{server_id}/console/stream?after=0"
-    async with consoles_of(panel).watch(agent.node_id, server_id, 0) as looking, watcher.api.stream("GET", path):
+    asked = f"GET /api/servers/{server_id}/console/stream?after=0 HTTP/1.1\r\nHost: panel\r\n"
+    _, writer = await asyncio.open_connection(sock=narrow_socket(panel))
+    async with consoles_of(panel).watch(agent.node_id, server_id, 0) as looking:
+        writer.write(f"{asked}Authorization: {watcher.api.headers['Authorization']}\r\n\r\n".encode())
         await attached(agent, server_id)
+        await until(lambda: looking._feed.viewers == 2)
         for _ in range(100):  # more than the sockets between them hold
             await agent.write(server_id, *["x" * 1000] * 100)
             assert len(await next_lines(looking, 100)) == 100
         assert looking._feed.viewers == 2
         await panel.admin.patch(f"/api/users/{watcher.id}", {"password": "another correct horse"})
         await until(lambda: looking._feed.viewers == 1)
+    writer.close()
 
 
 async def test_a_stream_ends_with_the_panel(own_panel: PanelUnderTest) -> None:

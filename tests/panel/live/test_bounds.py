@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 from tests.panel.live.support import Viewer, token_of
-from tests.panel.support import PanelUnderTest, Person, unique, until
+from tests.panel.support import PanelUnderTest, Person, narrow_socket, unique, until
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from ctrl_alt_play.panel.live import hub
+from ctrl_alt_play.panel.live import api, hub
 from ctrl_alt_play.panel.live.channel import MOST_TOPICS
 from ctrl_alt_play.panel.live.messages import LARGEST_BYTES
 from ctrl_alt_play.panel.models import Node, Server
@@ -185,6 +185,28 @@ async def test_a_reader_that_does_not_read_ends_with_what_is(own_panel: PanelUnd
             seen += [told["id"]] if told["kind"] == "event" else []
             names += [told["data"]["name"]] if told["kind"] == "server" else []
         assert len(names) < 20
+
+
+async def test_who_leaves_all_where_it_is_for_long_is_let_go_and_nobody_else(
+    panel: PanelUnderTest, owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "SEND_DEADLINE_S", 0.2)
+    agent = await panel.connected(await panel.part2_agent())
+    server_id = await panel.server(agent, owner)
+    headers, narrow = {"Authorization": f"Bearer {token_of(owner)}"}, narrow_socket(panel)
+    async with (
+        Viewer(panel, owner) as quiet,
+        connect(quiet._url, sock=narrow, additional_headers=headers, max_queue=1) as socket,
+    ):
+        await quiet.subscribe("servers")
+        await socket.send(json.dumps({"subscribe": f"console:{server_id}"}))
+        await until(lambda: agent.consoles[server_id].told is not None)
+        async with asyncio.timeout(40):
+            while panel.app.state.live.viewers == 2:
+                await agent.write(server_id, *["x" * 1000] * 100)
+                await asyncio.sleep(0.01)
+        await quiet.say(ping=1)
+        await until(lambda: quiet.frames[-1]["kind"] == "pong")
 
 
 async def test_nothing_is_read_while_nobody_looks(own_panel: PanelUnderTest) -> None:

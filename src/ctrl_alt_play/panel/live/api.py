@@ -22,7 +22,7 @@ from ctrl_alt_play.panel.security import Allowed, Claims, Tokens
 
 TOKEN_DEADLINE_S = 5.0
 SEND_DEADLINE_S = 60.0
-"""So long a viewer may leave its socket full; it resumes when it comes again."""
+"""So long a viewer may leave its socket full, and not twice as long; it resumes when it comes again."""
 MOST_TOPICS_A_STREAM = 50
 PLACES = r"^[^=;\r\n]{1,128}=[0-9]{1,15}(;[^=;\r\n]{1,128}=[0-9]{1,15}){0,49}$"
 
@@ -84,16 +84,17 @@ async def _serve(websocket: WebSocket, channel: Channel) -> None:
             group.create_task(_hear(websocket, channel), name="hear viewer"),
             group.create_task(_tell(websocket, channel), name="tell viewer"),
         )
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        while not (await asyncio.wait(both, timeout=SEND_DEADLINE_S, return_when=asyncio.FIRST_COMPLETED))[0]:
+            if channel.is_stuck():
+                break
         for task in both:
             task.cancel()
 
 
 async def _tell(websocket: WebSocket, channel: Channel) -> None:
-    with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
+    with suppress(WebSocketDisconnect, RuntimeError):
         while (told := await channel.next()) is not None:
-            async with asyncio.timeout(SEND_DEADLINE_S):
-                await websocket.send_text(told.text)
+            await websocket.send_text(told.text)
         await _end(websocket, channel.ending or GOING_AWAY)
 
 

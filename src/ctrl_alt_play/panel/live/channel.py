@@ -78,6 +78,8 @@ class Channel:
         """Nothing was sent since this was set."""
         self.is_kept_alive = is_kept_alive
         self.gone = asyncio.Event()
+        self._sending: Frame | None = None
+        self._was_sending: Frame | None = None
         self._watchers = watchers
         self._queue: deque[Subscription] = deque()
         self._answers: deque[Frame] = deque()
@@ -135,6 +137,11 @@ class Channel:
             self.answer(ALIVE)
         self.is_idle = True
 
+    def is_stuck(self) -> bool:
+        """Whether what was being sent when this was asked last still is."""
+        was_sending, self._was_sending = self._was_sending, self._sending
+        return was_sending is not None and was_sending is self._sending
+
     async def room(self) -> None:
         """Waits until most answers were taken."""
         while len(self._answers) >= MOST_ANSWERS and self.ending is None:
@@ -151,11 +158,13 @@ class Channel:
         """The next frame, of each topic in turn; None when the connection is to end. One at a time may wait here, and is not cancelled but
         to end it.
         """
+        self._sending = None
         while self.ending is None:
             found = self._answers.popleft() if self._answers else await self._take()
             if found is not None:
                 self._has_room.set()
                 self.is_idle = False
+                self._sending = found
                 return found
             if not self._answers and not self._queue and self.ending is None:
                 self._awake.clear()

@@ -1,4 +1,4 @@
-"""A console in the live channel: its own viewer goes over it, one batch ahead of what was sent."""
+"""A console in the live channel: its own viewer goes over it, two batches ahead of what was sent."""
 
 import asyncio
 from weakref import WeakKeyDictionary
@@ -63,12 +63,12 @@ class ConsoleOf(Subscription):
         last = removed(self.name, self.topic.id)
         try:
             async with consoles.watch(node_id, self.topic.id, after) as viewer:
-                await self._is_taken.wait()
                 async for batch in viewer:
+                    while self._next is not None:
+                        self._is_taken.clear()
+                        await self._is_taken.wait()
                     self._next = self._frames.of(self.name, batch)
-                    self._is_taken.clear()
                     self.wake()
-                    await self._is_taken.wait()
         except Exception:
             log.exception("console_view_failed", server_id=self.topic.id)
             last = problem("INTERNAL_ERROR", "The panel failed at this console.", self.name)

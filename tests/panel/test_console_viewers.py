@@ -335,9 +335,10 @@ async def test_who_was_slow_is_told_at_once_what_there_is_besides(panel: PanelUn
             await agent.write(server_id, f"line {number}")
         console = looking._feed
         await until(lambda: console.ring is not None and console.ring.end == 5)
-        first = lines_of(await anext(looking))
-        assert first + [line for batch in looking.at_hand() for line in lines_of(batch)] == numbered(0, 5)
-        assert list(looking.at_hand()) == []
+        async with consoles_of(panel).watch(agent.node_id, server_id, 0) as another:
+            together = await anext(looking)
+            assert lines_of(together) == numbered(0, 5)
+            assert await anext(another) is together
         await agent.write(server_id, "line 5")
         assert await next_lines(looking, 1) == ["line 5"]
 

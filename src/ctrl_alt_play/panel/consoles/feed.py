@@ -161,7 +161,8 @@ class Feed:
             self._has_more.clear()
             began = time.perf_counter()
             self._wake()
-            await asyncio.sleep(0)  # each of them has its turn before this
+            await asyncio.sleep(0)  # each of them has its turn before this,
+            await asyncio.sleep(0)  # and whoever one of them hands it on to before this
             await asyncio.sleep((time.perf_counter() - began) * REST)
 
     def _wake(self) -> None:

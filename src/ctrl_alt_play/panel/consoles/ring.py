@@ -3,13 +3,15 @@
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from operator import attrgetter
 
 from ctrl_alt_play.panel.consoles.batch import Batch, cut
-from ctrl_alt_play.protocol.live import Lines, Offset
+from ctrl_alt_play.protocol.live import MOST_BATCH_BYTES, Lines, Offset
 
 COST_OF_A_BATCH = 512
 """The bytes of memory that it takes beside its text, about."""
+READS_KEPT = 4
 
 
 class Ring:
@@ -24,11 +26,14 @@ class Ring:
         """The bytes of memory that it takes, about."""
         self._most_bytes = most_bytes
         self._batches: deque[Batch] = deque()
+        self._reads: dict[Offset, Batch] = {}
+        """By the line that they begin with, up to the end as it is."""
         self._ahead: tuple[Lines, ...] = ()
         """Gaps of nobody knows how many lines: they have no number of their own, and go with the lines that follow."""
 
     def add(self, parts: Sequence[Lines]) -> None:
         """What is there already is left out. Where lines are missing before it, it begins anew behind them: there is a history to ask for these."""
+        self._reads.clear()
         new: list[Lines] = []
         for part in parts:
             if part.next < self.end or (part.lines and part.next == self.end):
@@ -60,12 +65,28 @@ class Ring:
             self.first = oldest.next
 
     def read(self, offset: Offset) -> Batch | None:
-        """From this line on, which is not older than `first`, as much as came at once; None where it has not come yet."""
+        """From this line on, which is not older than `first`, about as much as fits into one message; None where it has not come yet. One batch
+        for all who read from the same line before more has come.
+        """
         if offset >= self.end or not self._batches:
             return None
-        if (newest := self._batches[-1]).offset <= offset:  # as with almost all who look
-            return newest.since(offset)
-        return self._batches[bisect_right(self._batches, offset, key=attrgetter("offset")) - 1].since(offset)
+        found = self._reads.get(offset)
+        if found is None:
+            if len(self._reads) >= READS_KEPT:
+                self._reads.clear()
+            found = self._reads[offset] = self._join(offset)
+        return found
+
+    def _join(self, offset: Offset) -> Batch:
+        at = bisect_right(self._batches, offset, key=attrgetter("offset")) - 1
+        found = [self._batches[at].since(offset)]
+        size = found[0].size
+        for batch in islice(self._batches, at + 1, None):
+            if size >= MOST_BATCH_BYTES:
+                break
+            found.append(batch)
+            size += batch.size
+        return found[0] if len(found) == 1 else Batch([part for batch in found for part in batch.parts])
 
     def parts(self, start: Offset, stop: Offset) -> Iterator[Lines]:
         """What it has of the lines from `start` to before `stop`."""

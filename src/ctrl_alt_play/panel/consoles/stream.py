@@ -43,7 +43,7 @@ class Stream(Response):
 
     async def _tell(self, viewer: Viewer, send: Send) -> None:
         async for batch in viewer:
-            await send(_piece(b"".join([batch.event, *(each.event for each in viewer.at_hand())])))
+            await send(_piece(batch.event))
             self._is_idle = False
 
     async def _look_after(self, receive: Receive, send: Send) -> None:

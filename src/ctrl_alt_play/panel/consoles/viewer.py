@@ -1,7 +1,6 @@
 """Someone who looks at a console: no queue, only how far they are."""
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Self
 
@@ -9,14 +8,14 @@ from ctrl_alt_play.panel.consoles.batch import Batch, gap
 from ctrl_alt_play.panel.consoles.feed import RETRY_S, TAIL_LINES, Feed
 from ctrl_alt_play.panel.consoles.ring import Ring
 from ctrl_alt_play.protocol.errors import Fault
-from ctrl_alt_play.protocol.live import MOST_BATCH_BYTES, Loss, Offset
+from ctrl_alt_play.protocol.live import Loss, Offset
 
 MOST_BEHIND_BYTES = 4 * 1024 * 1024
 
 
 class Viewer:
-    """Gives batch after batch, each line once and in order; waits while there is none, also for a node that is away. Ends when the server is
-    deleted, and with the panel.
+    """Gives batch after batch, each line once and in order: who cannot keep pace gets more at once, not later. Waits while there is none, also for
+    a node that is away. Ends when the server is deleted, and with the panel.
 
     It may be cancelled while it waits: what was not given is given the next time.
     """
@@ -47,21 +46,6 @@ class Viewer:
             await _wait(changed, pause_s)
         raise StopAsyncIteration
 
-    def at_hand(self) -> Iterator[Batch]:
-        """What there is besides, without waiting, up to about what fits into one message: who cannot keep pace is told more at once, not later."""
-        size = 0
-        while size < MOST_BATCH_BYTES and self._turns == self._feed.turns and (batch := self._newer()) is not None:
-            self.position = batch.next
-            size += batch.size
-            yield batch
-
-    def _newer(self) -> Batch | None:
-        ring = self._feed.ring
-        if ring is None or not self._is_begun or self.position is None or self.position < ring.first:
-            return None
-        self._seen = ring.written
-        return ring.read(self.position)
-
     async def _next(self) -> Batch | None:
         if self._turns != self._feed.turns:
             self._follow()
@@ -71,7 +55,8 @@ class Viewer:
         if not self._is_begun or self.position is None:
             return await self._begin(ring)
         if self.position >= ring.first:
-            return self._newer()
+            self._seen = ring.written
+            return ring.read(self.position)
         if not self._feed.has_history:
             return gap(self.position, ring.first, Loss.ROTATED)
         if ring.written - self._seen > MOST_BEHIND_BYTES:

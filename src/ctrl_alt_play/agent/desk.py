@@ -1,7 +1,7 @@
 """Serves one request after the other: accepts or refuses actions, and answers questions beside them."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -31,6 +31,8 @@ from ctrl_alt_play.protocol.messages import MAX_FRAME_BYTES
 
 MOST_AT_ONCE = 256
 FILE_TIMEOUT_S = 10.0
+Work = Callable[[Request, AgentSession], Coroutine[Any, Any, None]]
+"""Not begun yet: who is cancelled before their turn has begun nothing."""
 log = structlog.get_logger(__name__)
 
 
@@ -48,23 +50,24 @@ class Desk:
 
     async def serve(self, request: Request, session: AgentSession, tasks: asyncio.TaskGroup) -> None:
         """Serves a request. Returns when it is accepted, refused, or on its way in a task of its own."""
+        work: Work
         match request.verb:
             case Action.GET_STATUS:
-                work = self._answer_status(request, session)
+                work = self._answer_status
             case Action.SEND_COMMAND:
-                work = self._send_line(request, session)
+                work = self._send_line
             case Action.CANCEL:
-                work = self._cancel(request, session)
+                work = self._cancel
             case Action.WATCH_FIGURES:
-                work = self._watch(request, session)
+                work = self._watch
             case Action.CONSOLE_ATTACH | Action.CONSOLE_DETACH | Action.CONSOLE_HISTORY | Action.CONSOLE_SEARCH:
-                work = self._answer_about_console(request, session)
+                work = self._answer_about_console
             case LegacyRequest.FILE_READ | LegacyRequest.FILE_WRITE:
-                work = self._answer_file(request, session)
+                work = self._answer_file
             case LegacyRequest.SYSTEM_INFO:
-                work = self._answer_system_info(request, session)
+                work = self._answer_system_info
             case _:
-                await self._carry_through(self._guarded(request, session, self._accept(request, session, request.verb)))
+                await self._carry_through(self._guarded(request, session, self._accept))
                 return
         await self._room.acquire()
         task = tasks.create_task(self._guarded(request, session, work), name=f"{request.verb} {request.server_id}")
@@ -77,11 +80,11 @@ class Desk:
         accepting.add_done_callback(self._accepting.discard)
         await asyncio.shield(accepting)
 
-    async def _guarded(self, request: Request, session: AgentSession, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, request: Request, session: AgentSession, work: Work) -> None:
         began = self._node.clock.monotonic()
         code = "OK"
         try:
-            await work
+            await work(request, session)
         except Fault as fault:
             code = fault.code
             log.info("request_refused", action=request.verb, code=code)
@@ -102,7 +105,8 @@ class Desk:
         else:
             self._outbox.answer(session.refuse(request, fault))
 
-    async def _accept(self, request: Request, session: AgentSession, action: Action) -> None:
+    async def _accept(self, request: Request, session: AgentSession) -> None:
+        action = Action(request.verb)
         known = await self._fleet.accept(
             operation_of(action, request.server_id, request.content, request.id, request.message_id)
         )

@@ -26,7 +26,7 @@ from ctrl_alt_play.agent.journal import Journal
 from ctrl_alt_play.agent.link import FIRST_DELAY_S, LONGEST_DELAY_S, REFUSED_DELAY_S, STABLE_AFTER_S, Backoff, Link
 from ctrl_alt_play.agent.main import sampler_of
 from ctrl_alt_play.agent.metrics import Metrics
-from ctrl_alt_play.agent.outbox import Outbox
+from ctrl_alt_play.agent.outbox import BLOCK_BYTES, MOST_BLOCKS, Outbox
 from ctrl_alt_play.agent.servers import lines
 from ctrl_alt_play.clock import SystemClock
 from ctrl_alt_play.protocol.messages import MAX_FRAME_BYTES, REPLACED
@@ -163,6 +163,26 @@ async def test_a_console_is_asked_about_and_told_to_a_panel_of_part_2(station: S
     assert missing["error"]["code"] == "SERVER_NOT_FOUND"
     assert not [heard for heard in agent.heard if heard.frame["type"] == "server_output"]
     assert await station.home.journal.outcome("history") is None
+
+
+async def test_a_panel_that_asks_whether_the_agent_is_there_is_answered(station: Station) -> None:
+    agent = await station.panel.agent()
+    async with asyncio.timeout(5):
+        await (await agent.ping())
+
+
+async def test_a_flood_goes_on_as_the_panel_reads_it(station: Station) -> None:
+    agent = await station.panel.agent()
+    await agent.send({"type": "welcome", "data": {"protocol": {"version": 2, "minimum": 1}, "ackedSeq": 0}})
+    await agent.expect(type="state_snapshot")
+    await created(agent)
+    await agent.command("attach", "console_attach", "one")
+    log = station.home.consoles.log("one")
+    for _ in range(4 * MOST_BLOCKS):
+        log.append("stdout", "x" * BLOCK_BYTES)
+    await agent.expect_that(
+        lambda frame: frame.get("event") == "console" and frame["data"]["parts"][-1]["offset"] == 4 * MOST_BLOCKS - 1
+    )
 
 
 async def test_what_servers_are_is_told_at_every_connection(station: Station) -> None:

@@ -9,15 +9,23 @@ import pytest
 from tests.fakes.clock import NOON, HeldClock
 
 from ctrl_alt_play.agent import outbox
-from ctrl_alt_play.agent.consoles.feed import Feed
+from ctrl_alt_play.agent.consoles.consoles import Consoles
 from ctrl_alt_play.agent.journal import Journal
-from ctrl_alt_play.agent.outbox import MOST_ANSWER_BYTES, MOST_ANSWERS, MOST_UNACKED, PROGRESS_EVERY_S, Outbox
+from ctrl_alt_play.agent.outbox import (
+    BLOCK_BYTES,
+    MOST_ANSWER_BYTES,
+    MOST_ANSWERS,
+    MOST_BLOCKS,
+    MOST_UNACKED,
+    PROGRESS_EVERY_S,
+    Outbox,
+)
 from ctrl_alt_play.agent.output import MESSAGE_CHARS, MOST_OUTPUT_CHARS, OUTPUT_EVERY_S
 from ctrl_alt_play.agent.records import Entry, News
 from ctrl_alt_play.agent.servers.fleet import operation_of
 from ctrl_alt_play.protocol.contents import Action, Nothing, Outcome, ServerState, StatusChanged
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.live import Samples, ServerFigures
+from ctrl_alt_play.protocol.live import AttachPayload, Samples, ServerFigures
 from ctrl_alt_play.protocol.messages import encode
 from ctrl_alt_play.protocol.part2 import CommandCompleted, OperationProgress
 
@@ -25,11 +33,12 @@ from ctrl_alt_play.protocol.part2 import CommandCompleted, OperationProgress
 class Sent:
     """An outbox, and all that comes out of it."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, folder: Path) -> None:
         self.clock = HeldClock()
         self.dropped = 0
         self.journal = journal
-        self.box = Outbox(self.clock, journal, self._drop, Feed(self.clock))
+        self.consoles = Consoles(folder, self.clock, "boot")
+        self.box = Outbox(self.clock, journal, self._drop, self.consoles.feed)
 
     def _drop(self, lines: int) -> None:
         self.dropped += lines
@@ -61,7 +70,9 @@ class Sent:
 @pytest.fixture
 async def sent(tmp_path: Path) -> AsyncIterator[Sent]:
     journal = await Journal.open(tmp_path / "journal.db")
-    yield Sent(journal)
+    sent = Sent(journal, tmp_path / "consoles")
+    yield sent
+    await sent.consoles.close()
     await journal.close()
 
 
@@ -346,3 +357,25 @@ async def test_a_gap_is_told_with_the_next_event_also_where_there_was_nothing_to
     await sent.tell(change())
     (frame,) = await sent.all()
     assert (frame["seq"], frame["missing"]) == (6, 3)
+
+
+async def test_consoles_wait_while_much_is_on_its_way_and_answers_overtake_them(sent: Sent) -> None:
+    sent.box.open()
+    sent.box.speak_part2(0)
+    await sent.consoles.attach("one", AttachPayload())
+    log = sent.consoles.log("one")
+    log.append("stdout", "line")
+    await log.threads.written()
+    asked = [sent.box.sent(BLOCK_BYTES // 2) for _ in range(2 * MOST_BLOCKS)]
+    assert asked == [False, True] * MOST_BLOCKS
+    assert await sent.all() == []
+    sent.box.answer("1")
+    assert await sent.next() == 1
+    sent.box.arrived()
+    assert (await sent.next())["event"] == "console"
+    sent.box.sent(BLOCK_BYTES)
+    log.append("stdout", "another line")
+    sent.box.open()
+    sent.box.speak_part2(0)
+    await sent.consoles.attach("one", AttachPayload(since=0))
+    assert (await sent.next())["event"] == "console"

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import TracebackType
@@ -111,6 +111,10 @@ class Agent:
             heard.frame for heard in self.heard if heard.frame["type"] == "event" and heard.frame["event"] == name
         ]
         return [event["data"] for event in events if event["data"]["serverId"] == server_id]
+
+    async def ping(self) -> Awaitable[float]:
+        """What gives the seconds that the answer took, once it has come."""
+        return await self._connection.ping()
 
     async def close(self, code: int = 1000) -> None:
         await self._connection.close(code)

@@ -35,6 +35,8 @@ PING_EVERY_S = 20.0
 MOST_REQUESTS = 1024
 WELCOME_WAIT_S = 1.0
 FIRM_AFTER_S = 30.0
+ARRIVED = b"arrived"
+"""What the panel's WebSocket says back once it has read all that was sent before."""
 UNWRITTEN_AFTER_S = 1.0
 """How long what happened may be on its way to the disk before the panel is told without it."""
 log = structlog.get_logger(__name__)
@@ -138,6 +140,7 @@ class Link:
             "headers": {"Authorization": f"Bearer {secret}", "X-Node-Id": self._config.node_id, **self._instance()},
             "max_msg_size": MAX_FRAME_BYTES,
             "heartbeat": PING_EVERY_S,
+            "autoping": False,
             "timeout": aiohttp.ClientWSTimeout(ws_close=2.0),
         }
         if self._config.panel_ca_file is not None:
@@ -184,11 +187,9 @@ class Link:
         self, socket: aiohttp.ClientWebSocketResponse, session: AgentSession, requests: asyncio.Queue[Request]
     ) -> None:
         """Parses and hands on. When requests come faster than they are taken, the socket waits."""
-        async for message in socket:
-            if message.type not in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
-                break
+        while (frame := await self._next(socket)) is not None:
             before = session.counts.copy()
-            received = session.receive(message.data)
+            received = session.receive(frame)
             for kind, count in (session.counts - before).items():
                 self._metrics.frames.labels(kind).inc(count)
             if isinstance(received.told, Welcome):
@@ -206,6 +207,23 @@ class Link:
                 break
             if received.request is not None:
                 await requests.put(received.request)
+
+    async def _next(self, socket: aiohttp.ClientWebSocketResponse) -> str | bytes | None:
+        """What the panel says next; None when it has gone."""
+        while True:
+            message = await socket.receive()
+            match message.type:
+                case aiohttp.WSMsgType.TEXT | aiohttp.WSMsgType.BINARY:
+                    said: str | bytes = message.data
+                    return said
+                case aiohttp.WSMsgType.PING:
+                    await socket.pong(message.data)
+                case aiohttp.WSMsgType.PONG if message.data == ARRIVED:
+                    self._outbox.arrived()
+                case aiohttp.WSMsgType.PONG:
+                    pass  # an answer to a heartbeat
+                case _:
+                    return None
 
     def _hear(self, received: Received, session: AgentSession) -> None:
         """What a frame says of the connection itself. A panel of part 2 says so before all else; but on a slow line it may not have
@@ -270,6 +288,9 @@ class Link:
             frame = message if isinstance(message, str) else session.encode(message)
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await socket.send_str(frame)
+                if self._outbox.sent(len(frame)):
+                    await socket.ping(ARRIVED)
+                    await asyncio.sleep(0)  # sending waits for nothing while there is room
             self._metrics.frames.labels("sent").inc()
 
     async def _beat(self, session: AgentSession) -> None:

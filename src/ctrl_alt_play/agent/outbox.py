@@ -27,6 +27,8 @@ MOST_ANSWERS = 10_000
 MOST_ANSWER_BYTES = 64 * 1024 * 1024
 MOST_UNACKED = 256
 EVENTS_AT_ONCE = 64
+BLOCK_BYTES = 64 * 1024
+MOST_BLOCKS = 3
 PROGRESS_EVERY_S = 0.25
 RETRY_S = 0.2
 _PART2_FIELDS = ("ready", "desired", "commandId", "restartAt", "crashes")
@@ -75,6 +77,31 @@ class Answers:
         return frame
 
 
+class Way:
+    """What is on its way to the panel, in whatever buffers there are: it goes before all that is said later, so consoles wait while it is full."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._blocks = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self._blocks >= MOST_BLOCKS
+
+    def sent(self, size: int) -> bool:
+        """Whether a block is full: the panel is to be asked to say when it has come that far."""
+        self._bytes += size
+        if self._bytes < BLOCK_BYTES:
+            return False
+        self._bytes = 0
+        self._blocks += 1
+        return True
+
+    def arrived(self) -> None:
+        """The panel has come a block further."""
+        self._blocks -= 1
+
+
 class Outbox:
     """`next` gives what is to be sent next; whoever asks for it has sent what came before."""
 
@@ -83,6 +110,7 @@ class Outbox:
         self._clock = clock
         self._journal = journal
         self._answers = Answers()
+        self._way = Way()
         self._events: deque[tuple[Message, int]] = deque()
         self._fetched = self._sent = self._acked = self._told = 0
         self._is_firm = False
@@ -125,12 +153,22 @@ class Outbox:
         """The connection is gone, and whoever waited for an answer with it."""
         self.speech = Speech.NONE
         self._answers = Answers()
+        self._way = Way()
         self._events.clear()
         self._progress.clear()
         self._figures.clear()
         self._feed.detach_all()
         self._fetched = self._sent = 0
         self._is_firm = False
+
+    def sent(self, size: int) -> bool:
+        """So much was sent. Whether the panel is to be asked to say when it has come."""
+        return self._way.sent(size)
+
+    def arrived(self) -> None:
+        """What was sent before the panel was asked has come."""
+        self._way.arrived()
+        self._wake.set()
 
     def answer(self, frame: str) -> None:
         """Sends a frame to the panel that is connected now; in part 1 after all that was told before."""
@@ -252,7 +290,7 @@ class Outbox:
         if self._figures:
             return self._figures.take()
         if self.speech is Speech.PART2:
-            return self._feed.take()
+            return None if self._way.is_full else self._feed.take()
         due_s = self._output_due_in_s()
         return self._outputs.take() if due_s is not None and due_s <= 0 else None
 
@@ -261,7 +299,7 @@ class Outbox:
             case Speech.UNDECIDED:
                 return None
             case Speech.PART2:
-                return self._feed.due_in_s()
+                return None if self._way.is_full else self._feed.due_in_s()
             case _:
                 return self._outputs.due_in_s()
 

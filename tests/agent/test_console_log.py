@@ -14,6 +14,7 @@ from tests.fakes.until import until
 
 from ctrl_alt_play.agent.consoles import segments as disk
 from ctrl_alt_play.agent.consoles import threads
+from ctrl_alt_play.agent.consoles.feed import Cursor
 from ctrl_alt_play.agent.consoles.log import TAIL_BYTES, ConsoleLog
 from ctrl_alt_play.agent.consoles.part import Part, gap, head, tail, without_holes
 from ctrl_alt_play.agent.consoles.segments import DAY_S, LEAP, SMALLEST, Segments
@@ -91,7 +92,7 @@ async def test_numbering_goes_on_where_a_killed_agent_left_it(shelf: Shelf) -> N
 async def test_what_can_be_read_is_on_the_disk(shelf: Shelf) -> None:
     log = await shelf.log()
     seen: list[tuple[int, int]] = []
-    log.on_more = lambda: seen.append((log.end, sum(segment.size for segment in log._segments.found)))
+    log.reader = Cursor(log, 0, lambda: seen.append((log.end, sum(segment.size for segment in log._segments.found))))
     await write(log, *(f"line {number}" for number in range(10)))
     assert seen[-1][0] == 10
     assert seen[-1][1] == shelf.newest.stat().st_size

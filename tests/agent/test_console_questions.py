@@ -10,7 +10,8 @@ from tests.fakes.clock import HeldClock
 from ctrl_alt_play.agent.consoles import feed as feeds
 from ctrl_alt_play.agent.consoles import search, threads
 from ctrl_alt_play.agent.consoles.consoles import Consoles
-from ctrl_alt_play.agent.consoles.log import ConsoleLog
+from ctrl_alt_play.agent.consoles.flood import BURST_BYTES
+from ctrl_alt_play.agent.consoles.log import MARK_EVERY_BYTES, TAIL_BYTES, ConsoleLog
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.live import AttachPayload, ConsoleBatch, HistoryPayload, Lines, Loss, SearchPayload
 
@@ -123,6 +124,31 @@ async def test_a_reader_that_is_too_slow_skips_what_the_history_has(
     assert numbers(parts) == list(range(skipped.next, 2000))
     page = await desk.consoles.history("one", HistoryPayload(since=0))
     assert page.parts[0].text is not None
+
+
+async def test_a_flood_is_told_as_a_whole_and_from_memory_which_is_let_go_of(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = await desk.log()
+    monkeypatch.setattr(log, "kept", None)
+    await desk.consoles.attach("one", AttachPayload())
+    await desk.write(*(f"line {number} {'x' * 1000}" for number in range(BURST_BYTES // 1000)))
+    assert log.remembered == 0
+    parts = await desk.all_told()
+    assert numbers(parts) == list(range(BURST_BYTES // 1000))
+    assert log.behind(log.remembered) <= TAIL_BYTES + MARK_EVERY_BYTES
+
+
+async def test_memory_for_consoles_that_are_behind_is_shared_and_the_disk_has_the_rest(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "MOST_HELD_BYTES", 1_000_000)
+    for server_id in ("one", "two"):
+        await desk.consoles.attach(server_id, AttachPayload())
+    await desk.write(*(f"line {number} {'x' * 1000}" for number in range(1000)))
+    log = await desk.log()
+    assert 400_000 < log.behind(log.remembered) < 600_000
+    assert numbers(await desk.all_told()) == list(range(1000))
 
 
 async def test_one_console_that_floods_delays_no_other_by_more_than_a_batch(desk: Desk) -> None:

@@ -26,7 +26,7 @@ class Cutter:
         text = self._rest + self._decoder.decode(data)
         ended, newline, rest = text.rpartition("\n")
         if not self._is_continued and len(rest) <= LONGEST_LINE:
-            whole = ended.replace("\r\n", "\n").removesuffix("\r")
+            whole = ended.replace("\r\n", "\n").removesuffix("\r") if "\r" in ended else ended
             if len(whole) <= LONGEST_LINE or max(map(len, whole.split("\n"))) <= LONGEST_LINE:
                 self._rest = rest
                 return whole if newline else None

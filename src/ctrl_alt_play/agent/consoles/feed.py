@@ -12,17 +12,21 @@ from ctrl_alt_play.protocol.live import MOST_BATCH_BYTES, ConsoleBatch, Loss
 from ctrl_alt_play.protocol.messages import Event
 
 TELL_EVERY_S = 0.04
-BEHIND_EVERY_S = 0.02
-"""Sooner for a console that has more than one batch to tell; but no sooner, or what others say would wait behind it in the network's buffers."""
-MOST_BEHIND_BYTES = 2 * 2**20
+"""At most so often, but at once for a console that has more than one batch to tell."""
+MOST_BEHIND_BYTES = 8 * 2**20
+"""A flood's first burst is told as a whole."""
+MOST_HELD_BYTES = 64 * 2**20
+"""In memory, for all consoles that are behind; the disk has the rest."""
 
 
 class Cursor:
     """How far the panel was told of one console."""
 
-    def __init__(self, log: ConsoleLog, offset: int) -> None:
+    def __init__(self, log: ConsoleLog, offset: int, on_more: Callable[[], None]) -> None:
         self.log = log
         self.offset = offset
+        self.on_more = on_more
+        self.most_bytes = MOST_BEHIND_BYTES
         self.due_at = 0.0
         self.fetched: list[Part] | None = None
         """From the disk, for what is not in memory any more."""
@@ -48,14 +52,16 @@ class Cursor:
     def take(self) -> list[Part]:
         """The next batch."""
         if self.is_far_behind():
-            upto = self.log.remembered
-            parts = [gap(self.offset, upto - self.offset, self.log.at, Loss.SKIPPED)]
+            since, self.offset = self.offset, self.log.end
+            self.log.forget()
+            parts = [gap(since, self.log.remembered - since, self.log.at, Loss.SKIPPED)]
         elif self.fetched:
             parts = self.fetched
         else:
             parts = self.log.newest(self.offset)
         self.fetched = None
         self.offset = parts[-1].next if parts else self.log.end
+        self.log.forget()
         return parts
 
 
@@ -71,16 +77,17 @@ class Feed:
     def attach(self, server_id: str, log: ConsoleLog, since: int) -> None:
         """Tells the console from this line on."""
         self.detach(server_id)
-        log.on_more = self.on_more
-        self._cursors[server_id] = Cursor(log, since)
+        log.reader = self._cursors[server_id] = Cursor(log, since, self.on_more)
+        self._share()
         self.on_more()
 
     def detach(self, server_id: str) -> None:
         cursor = self._cursors.pop(server_id, None)
         if cursor is not None:
-            cursor.log.on_more = _nobody
+            cursor.log.reader = None
             if cursor.fetching is not None:
                 cursor.fetching.cancel()
+            self._share()
 
     def detach_all(self) -> None:
         for server_id in list(self._cursors):
@@ -102,11 +109,15 @@ class Feed:
             parts = cursor.take()
             self._cursors.move_to_end(server_id)
             is_behind = cursor.log.behind(cursor.offset) > MOST_BATCH_BYTES
-            cursor.due_at = now + (BEHIND_EVERY_S if is_behind else TELL_EVERY_S)
+            cursor.due_at = now if is_behind else now + TELL_EVERY_S
             if parts:
                 batch = ConsoleBatch.model_construct(server_id=server_id, parts=tuple(part.told() for part in parts))
                 return Event(event="console", data=wire(batch))
         return None
+
+    def _share(self) -> None:
+        for cursor in self._cursors.values():
+            cursor.most_bytes = min(MOST_BEHIND_BYTES, MOST_HELD_BYTES // len(self._cursors))
 
     def _reads(self, cursor: Cursor) -> bool:
         """Whether the disk is being read for it; begins to, where that is needed."""
@@ -116,7 +127,3 @@ class Feed:
             cursor.fetching = asyncio.create_task(cursor.fetch(), name="console pages")
             cursor.fetching.add_done_callback(lambda _: self.on_more())
         return True
-
-
-def _nobody() -> None:
-    return None

@@ -5,6 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -25,13 +26,26 @@ from ctrl_alt_play.protocol.live import (
 from ctrl_alt_play.protocol.specification import ConsoleRule
 
 TAIL_BYTES = 256 * 1024
-"""Kept in memory, at least."""
+"""Kept in memory, at least; more of what the reader has not come to yet."""
 MOST_PENDING_BYTES = 8 * 2**20
 """What may wait for the disk; what comes while so much waits is only counted."""
 RECORD_BYTES = 32 * 1024
 MARK_EVERY_BYTES = 64 * 1024
-MOST_MARKS = 64
+MOST_MARKS = 160
 log = structlog.get_logger(__name__)
+
+
+class Reader(Protocol):
+    """Who stays at a log's end."""
+
+    offset: int
+    """The line that it reads next."""
+    most_bytes: int
+    """So much of what it has not read is kept in memory for it."""
+
+    def on_more(self) -> None:
+        """There is more to read."""
+        ...
 
 
 class ConsoleLog:
@@ -45,8 +59,7 @@ class ConsoleLog:
         """How many lines there ever were, of those that can be read."""
         self.at = 0.0
         """When the newest line was taken in; 0 where there is none."""
-        self.on_more: Callable[[], None] = lambda: None
-        """Told when there is more to read."""
+        self.reader: Reader | None = None
         self._segments = Segments(folder, boot_id)
         self._clock = clock
         self.threads = threads
@@ -150,13 +163,18 @@ class ConsoleLog:
             self._tail.append(part)
             self._tail_bytes += size
             self.end, self.at = part.next, part.at
-        self._forget()
-        self.on_more()
+        self.forget()
+        if self.reader is not None:
+            self.reader.on_more()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Lets go of what need not be in memory any more."""
         dropped = 0
         while self._tail_bytes > TAIL_BYTES and dropped < len(self._tail) - 1:
-            self._tail_bytes -= len(self._tail[dropped].text or "")
+            oldest = self._tail[dropped]
+            if self.reader and self.reader.offset < oldest.next and self._tail_bytes <= self.reader.most_bytes:
+                break
+            self._tail_bytes -= len(oldest.text or "")
             dropped += 1
         del self._tail[:dropped]
 

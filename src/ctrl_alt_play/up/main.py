@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctrl_alt_play.addresses import own_address
 from ctrl_alt_play.agent.config import is_loopback
 from ctrl_alt_play.client import Api, ApiError, Login
 from ctrl_alt_play.errors import StartupError
@@ -167,7 +168,7 @@ def _demo(options: Options, api: Api, node_id: str, check: Any) -> str:
             demo.remove()
     line = f"demo: {game.name} answered in {took_s:.1f} s"
     if not options.check:
-        say(f"\n{line}\n{game.join(_address(), demo.port)}")
+        say(f"\n{line}\n{game.join(own_address(), demo.port)}")
     return line
 
 
@@ -194,17 +195,7 @@ def from_elsewhere(config: Config) -> str:
     """How other machines reach the panel."""
     if is_loopback(config.host):
         return f"from this machine alone, for HOST is {config.host}"
-    return f"from other machines: http://{_address()}:{config.port}"
-
-
-def _address() -> str:
-    """This machine's address towards the world; nothing is sent to find it out."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
+    return f"from other machines: http://{own_address()}:{config.port}"
 
 
 @contextmanager

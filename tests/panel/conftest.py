@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def _plain_environment() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("PORT", "WEBSOCKET_PORT", "HOST", "DATABASE_URL", "JWT_SECRET", "AGENT_SECRET"):
+        for name in ("PORT", "WEBSOCKET_PORT", "HOST", "PUBLIC_URL", "DATABASE_URL", "JWT_SECRET", "AGENT_SECRET"):
             patch.delenv(name, raising=False)
         for name in ("CTRL_ALT_PLAY_DATA", "CTRL_ALT_PLAY_PANEL_CONFIG"):
             patch.delenv(name, raising=False)

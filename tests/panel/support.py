@@ -146,13 +146,16 @@ class PanelUnderTest:
 
     async def start(self) -> None:
         """Also again after `stop`, on the same database and the same ports' numbers being new."""
+        await self.serve()
+        self.admin = await self._with_token(self.bootstrapped.access_token)
+
+    async def serve(self) -> None:
         sockets = listen(self.config)
         self.people_port, self.agents_port = (bound.getsockname()[1] for bound in sockets)
         self.app = create_app(self.config, self.clock, TICK_S)
         self._server = Server(uvicorn_config(self.app), self.app.state.gateway, lambda: end_streams(self.app))
         self._serving = asyncio.create_task(self._server.serve(sockets=sockets), name="panel under test")
         await until(lambda: self._server.started)
-        self.admin = await self._with_token(self.bootstrapped.access_token)
 
     async def stop(self) -> None:
         self._server.should_exit = True
@@ -174,6 +177,20 @@ class PanelUnderTest:
     async def visitor(self) -> Person:
         """Someone who is not signed in."""
         return Person(await self._stack.enter_async_context(self.client()))
+
+    async def browser(self, **headers: str | bytes) -> Person:
+        """Someone at the panel's page, who is not signed in: keeps cookies, and says where a request comes from."""
+        person = await self.visitor()
+        person.api.headers["Origin"] = str(person.api.base_url).rstrip("/")
+        person.api.headers.update(headers)
+        return person
+
+    async def at_page(self, username: str, password: str = PASSWORD, **headers: str | bytes) -> Person:
+        """Someone with an account, signed in from the page."""
+        person = await self.browser(**headers)
+        me = await person.post("/api/auth/sessions", {"username": username, "password": password}, 201)
+        person.id, person.username = me["id"], me["username"]
+        return person
 
     async def person(self, username: str) -> Person:
         """Someone with an account, signed in."""

@@ -20,6 +20,9 @@ STOP = {"signal": "SIGINT", "timeout": 5, "command": "quit"}
 RECIPE = {**SPECIFICATION, "ports": [PORT], "stop": STOP, "readiness": READINESS, "crash": CRASH}
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/auth/login"): {"username": "nobody", "password": "a password"},
+    ("POST", "/api/auth/sessions"): {"username": "nobody", "password": "a password"},
+    ("PATCH", "/api/auth/me"): {"current_password": "a password", "new_password": "a long password"},
+    ("POST", "/api/setup"): {"code": "a code", "username": "bad", "password": "a long password"},
     ("POST", "/api/users"): {"username": "bad", "password": "a long password", "is_admin": False},
     ("PATCH", "/api/users/{user_id}"): {"username": "bad", "password": "a long password", "is_admin": True},
     ("POST", "/api/nodes"): {"id": "bad", "name": "Bad"},
@@ -80,7 +83,7 @@ def sent(body: Any) -> bytes:
 
 
 async def ask(person: Person, method: str, path: str, content: bytes | None = None, **query: Any) -> int:
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
     answer = await person.api.request(method, path, content=content, params=query, headers=headers)
     is_ours = answer.status_code >= 500 and answer.json()["code"] != "AGENT_OFFLINE"
     assert not is_ours, f"{method} {path} {query} {(content or b'')[:300]!r}: {answer.text}"
@@ -92,7 +95,7 @@ async def ask(person: Person, method: str, path: str, content: bytes | None = No
 
 async def throw_all(panel: PanelUnderTest) -> None:
     """At a server whose node is away, so that what is taken is written down, and that is all that comes of it."""
-    ids = dict.fromkeys(("user_id", "operation_id", "orphan_id"), "absent") | {"node_id": "first"}
+    ids = dict.fromkeys(("user_id", "operation_id", "orphan_id", "session_id"), "absent") | {"node_id": "first"}
     ids["server_id"] = await made(panel)
     thrown = set()
     for method, path, named in routes(panel):

@@ -38,6 +38,9 @@ def test_a_file_given_by_hand_is_read(tmp_path: Path) -> None:
         ("port = 70000", "PORT: "),
         ('jwt_secret = "short"', "at least 32 characters"),
         ("prot = 3000", "prot"),
+        ('public_url = "panel.example.org"', "PUBLIC_URL: give it as people type it"),
+        ('public_url = "https://panel.example.org/sub"', "without a path"),
+        ('public_url = "ftp://panel.example.org"', "PUBLIC_URL"),
         ("port = ", "cannot be read"),
     ],
 )
@@ -47,6 +50,22 @@ def test_what_is_wrong_is_said_in_a_sentence_without_a_secret(tmp_path: Path, te
     with pytest.raises(StartupError, match=sentence) as wrong:
         load(file)
     assert "short" not in str(wrong.value).replace("shorter", "")
+
+
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        ({"public_url": "https://Panel.example.org/"}, "https://panel.example.org"),
+        ({"host": "192.0.2.7"}, "http://192.0.2.7:3000"),
+        ({"host": "::1"}, "http://[::1]:3000"),
+    ],
+)
+def test_where_people_find_the_panel(tmp_path: Path, settings: dict[str, str], address: str) -> None:
+    assert load(data=tmp_path, **settings).people_url(3000) == address
+
+
+def test_a_panel_that_listens_everywhere_is_found_at_an_address_of_this_machine(tmp_path: Path) -> None:
+    assert "//0.0.0.0" not in load(data=tmp_path).people_url(3000)
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:

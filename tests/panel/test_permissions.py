@@ -17,7 +17,16 @@ from ctrl_alt_play.panel.permissions import GRANTED, Permission, Role
 from ctrl_alt_play.panel.security import Allowed, public
 from ctrl_alt_play.panel.servers.api import ORDERED_BY
 
-PUBLIC = {("GET", "/"), ("GET", "/docs"), ("GET", "/api/health"), ("GET", "/metrics"), ("POST", "/api/auth/login")}
+PUBLIC = {
+    ("GET", "/"),
+    ("GET", "/docs"),
+    ("GET", "/api/health"),
+    ("GET", "/metrics"),
+    ("GET", "/api/setup"),
+    ("POST", "/api/setup"),
+    ("POST", "/api/auth/login"),
+    ("POST", "/api/auth/sessions"),
+}
 
 
 def _calls(dependant: Any) -> Iterator[Any]:
@@ -62,7 +71,7 @@ async def owned(panel: PanelUnderTest, owner: Person) -> str:
     return await panel.server(agent, owner)
 
 
-def _paths(app: Any, **ids: str) -> Iterator[tuple[str, str, bool]]:
+def paths(app: Any, **ids: str) -> Iterator[tuple[str, str, bool]]:
     for route in iter_route_contexts(app.routes):
         if isinstance(route.original_route, APIRoute):
             for method in route.methods or ():
@@ -83,10 +92,11 @@ async def test_nobody_does_anything_without_signing_in(panel: PanelUnderTest, ow
         "node_id": "first",
         "user_id": panel.admin.id,
         "operation_id": "cmd_1",
+        "session_id": "one",
         "orphan_id": "lost",
     }
     async with panel.client() as api:
-        for method, path, _ in _paths(panel.app, **ids):
+        for method, path, _ in paths(panel.app, **ids):
             status = (await api.request(method, path)).status_code
             assert (status == 401) == ((method, path) not in PUBLIC), f"{method} {path}: {status}"
 
@@ -97,10 +107,11 @@ async def test_anothers_server_does_not_exist_on_any_route(panel: PanelUnderTest
         "node_id": "first",
         "user_id": panel.admin.id,
         "operation_id": "cmd_1",
+        "session_id": "one",
         "orphan_id": "lost",
     }
     tried = 0
-    for method, path, is_servers in _paths(panel.app, **ids):
+    for method, path, is_servers in paths(panel.app, **ids):
         if is_servers:
             answer = await stranger.api.request(method, path, json={"command": "say hi"})
             assert answer.status_code == 404, f"{method} {path}: {answer.text}"

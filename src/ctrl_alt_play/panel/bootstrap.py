@@ -3,12 +3,12 @@
 import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
-from uuid import uuid4
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.clock import Clock, SystemClock
+from ctrl_alt_play.panel.accounts.service import first_user
 from ctrl_alt_play.panel.config import Config
 from ctrl_alt_play.panel.db import Database
 from ctrl_alt_play.panel.migrations import migrate
@@ -63,14 +63,7 @@ async def _owner(session: AsyncSession, password_hash: str, clock: Clock) -> tup
     owner = await session.scalar(select(User).where(User.is_admin).order_by(User.created_at, User.id).limit(1))
     if owner is not None:
         return owner, False
-    owner = User(
-        id=str(uuid4()),
-        username=OWNER,
-        password_hash=password_hash,
-        is_admin=True,
-        token_version=1,
-        created_at=clock.utc(),
-    )
+    owner = first_user(OWNER, password_hash, clock.utc())
     session.add(owner)
     return owner, True
 

@@ -1,6 +1,7 @@
 """What the panel is told from outside: environment first, then a TOML file, then defaults."""
 
 import os
+import re
 import secrets
 import tempfile
 from contextlib import suppress
@@ -11,12 +12,16 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, SecretStr, field_validator
 
 from ctrl_alt_play import logs
+from ctrl_alt_play.addresses import own_address
 from ctrl_alt_play.errors import StartupError
 from ctrl_alt_play.log_file import open_private
 from ctrl_alt_play.settings import Settings
 
 SHORTEST_SECRET = 32
 DATABASE_FILE = "panel.db"
+
+_ADDRESS = re.compile(r"https?://[^\s/?#@]+")
+_EVERYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - looked for, not listened on
 
 PortNumber = Annotated[int, Field(ge=0, le=65535)]
 
@@ -30,6 +35,7 @@ class Config(Settings):
     host: str = "0.0.0.0"  # noqa: S104 - people and agents come from elsewhere
     port: PortNumber = 3000
     websocket_port: PortNumber = 8080
+    public_url: str = ""
     database_url: str = ""
     jwt_secret: SecretStr | None = None
     agent_secret: SecretStr | None = None
@@ -46,6 +52,21 @@ class Config(Settings):
         if value is not None and len(value.get_secret_value()) < SHORTEST_SECRET:
             raise ValueError(f"give at least {SHORTEST_SECRET} characters, or leave it out and the panel makes its own")
         return value
+
+    @field_validator("public_url", mode="after")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        address = value.strip().rstrip("/").lower()
+        if address and _ADDRESS.fullmatch(address) is None:
+            raise ValueError("give it as people type it, without a path: https://panel.example.org")
+        return address
+
+    def people_url(self, port: int) -> str:
+        """Where a browser finds the panel that listens on this port."""
+        if self.public_url:
+            return self.public_url
+        host = own_address() if self.host in _EVERYWHERE else self.host
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @property
     def shared_secret(self) -> str | None:

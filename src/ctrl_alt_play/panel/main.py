@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from ctrl_alt_play.errors import StartupError
 from ctrl_alt_play.panel import api, requests
 from ctrl_alt_play.panel.accounts import api as accounts_api
 from ctrl_alt_play.panel.accounts.service import Accounts
+from ctrl_alt_play.panel.accounts.setup import Setup
 from ctrl_alt_play.panel.config import Config
 from ctrl_alt_play.panel.consoles import api as consoles_api
 from ctrl_alt_play.panel.consoles.service import Consoles
@@ -58,6 +60,7 @@ from ctrl_alt_play.panel.servers.revisions import Revisions
 from ctrl_alt_play.panel.servers.turns import Turns
 from ctrl_alt_play.panel.servers.views import Present
 from ctrl_alt_play.panel.serving import Server, listen, signals_once, uvicorn_config
+from ctrl_alt_play.panel.sessions import Sessions
 from ctrl_alt_play.settings import LiveSettings
 from ctrl_alt_play.supervision import Supervisor
 
@@ -93,6 +96,7 @@ def create_app(config: Config, clock: Clock | None = None, tick_s: float = 1.0) 
         servers_api.router,  # looked through first: most of what is asked is theirs
         consoles_api.router,
         home_api.router,
+        accounts_api.setup,
         accounts_api.auth,
         accounts_api.users,
         nodes_api.router,
@@ -114,7 +118,10 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state.config, state.counted = config, Counted()
     state.database = TimedDatabase(state.counted, config.database)
     state.tokens = Tokens(config.signing_key(), clock)
-    state.accounts = Accounts(state.database, Passwords(), state.tokens, clock)
+    state.sessions = Sessions(state.database, clock)
+    passwords = Passwords()
+    state.accounts = Accounts(state.database, passwords, state.tokens, state.sessions, clock)
+    state.setup = Setup(state.database, passwords, clock)
     state.gateway = CountingGateway(state.counted, clock, tick_s)
     state.door = Door(state.database, clock, config.shared_secret)
     state.consoles = Consoles(state.gateway, clock)
@@ -199,6 +206,7 @@ def _work(app: FastAPI) -> dict[str, Coroutine[Any, Any, None]]:
         "sweeper": sweep_for_ever(state.database, state.gateway, state.progress, state.clock, tick_s),
         "tell revisions": state.revisions.tell_for_ever(TICKS_BETWEEN_TELLING * tick_s),
         "write down seen nodes": state.seen.write_for_ever(TICKS_BETWEEN_SEEING * tick_s),
+        "write down seen sessions": state.sessions.write_for_ever(TICKS_BETWEEN_SEEING * tick_s),
         "keep figures": state.keeper.keep_for_ever(TICKS_BETWEEN_KEEPING * tick_s),
         "tell viewers": state.live.tell_for_ever(),
         "judge viewers": state.live.judge_for_ever(),
@@ -220,6 +228,7 @@ async def serve(config: Config) -> None:
     try:
         await migrate(config)
         app = create_app(config)
+        await _tell_of_setup(app, config, ports[0])
         live.tell({"agent_secret"}, lambda new: _share(app, new))
         server = Server(uvicorn_config(app), app.state.gateway, lambda: end_streams(app), supervisor)
         log.info("panel_starting", version=__version__, ports=ports)
@@ -238,6 +247,14 @@ def _keep_for_good() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
+
+
+async def _tell_of_setup(app: FastAPI, config: Config, port: int) -> None:
+    """Whoever starts a panel that has no users, and no log: the code is a secret."""
+    if await app.state.setup.is_needed():
+        link = f"{config.people_url(port)}/setup#{app.state.setup.code}"
+        sys.stdout.write(f"Nobody has an account here yet. Make the first one at {link}\n")
+        sys.stdout.flush()
 
 
 def _share(app: FastAPI, config: Config) -> None:

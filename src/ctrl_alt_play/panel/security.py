@@ -1,4 +1,4 @@
-"""Who someone is: passwords, access tokens, secrets of nodes, limits on guessing, and the one dependency by which routes name a permission."""
+"""Who someone is: passwords, access tokens and sessions, secrets, limits on guessing, and the one dependency by which routes name a permission."""
 
 import asyncio
 import hashlib
@@ -14,13 +14,15 @@ import jwt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from fastapi import Depends
-from fastapi.requests import HTTPConnection, Request
+from fastapi.requests import HTTPConnection
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ctrl_alt_play.clock import Clock
+from ctrl_alt_play.panel.browsers import SAFE_METHODS, ensure_same_origin, secret_of
 from ctrl_alt_play.panel.db import database_of
 from ctrl_alt_play.panel.errors import Forbidden, NotFound, TooManyAttempts, Unauthenticated
 from ctrl_alt_play.panel.permissions import Permission, is_granted
+from ctrl_alt_play.panel.sessions import Sessions
 
 AUDIENCE = "ctrl-alt-play:api"
 """What an access token is for; a token made for another use is refused."""
@@ -68,13 +70,18 @@ class Actor:
     id: str
     username: str
     is_admin: bool
+    session_id: str | None = None
+    """By which they ask, where it is none of their access tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
+    """By what someone says who they are: an access token, or a session, whose version and end may change."""
+
     user_id: str
     token_version: int | None
     ends_at_s: float
+    session_id: str | None = None
 
 
 class Tokens:
@@ -163,7 +170,7 @@ class Attempts:
 
 
 def make_secret() -> str:
-    """A node's secret: 256 random bits."""
+    """A node's or a session's: 256 random bits."""
     return secrets.token_urlsafe(32)
 
 
@@ -177,7 +184,79 @@ def is_same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(), other.encode())
 
 
-_bearer = HTTPBearer(auto_error=False, description="The `access_token` that signing in gives.")
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who asks, and by what; and whose the server is that they ask about."""
+
+    actor: Actor
+    claims: Claims
+    owner_id: str | None
+
+
+_bearer = HTTPBearer(
+    auto_error=False,
+    description="The `access_token` that `POST /api/auth/login` gives; or else the cookie that `POST /api/auth/sessions` sets.",
+)
+
+
+async def identify(connection: HTTPConnection) -> Identity:
+    """By an access token, or else by a session. A browser adds a session's cookie to whatever any page asks, so what may change something
+    has to come from ours.
+
+    Raises: Unauthenticated; Forbidden, another page asks.
+    """
+    return await _identify(connection, await _bearer(connection))
+
+
+async def _identify(connection: HTTPConnection, bearer: HTTPAuthorizationCredentials | None) -> Identity:
+    if bearer is not None:
+        return await _by_token(connection, bearer.credentials)
+    secret = secret_of(connection)
+    if secret is None:
+        raise Unauthenticated(
+            "Sign in first: on the panel's page, or with an access token as `Authorization: Bearer …`."
+        )
+    if connection.scope.get("method") not in SAFE_METHODS:
+        await ensure_same_origin(connection)
+    return await _by_session(connection, secret)
+
+
+async def _by_token(connection: HTTPConnection, token: str) -> Identity:
+    claims = cast("Tokens", connection.app.state.tokens).read(token)
+    asked = {"user_id": claims.user_id, "server_id": connection.path_params.get("server_id")}
+    found = await database_of(connection).row(_OF_USER, **asked)
+    if found is None or found[2] != claims.token_version:
+        raise Unauthenticated("The access token is no longer valid: sign in again.")
+    username, is_admin, _, owner_id = found
+    return Identity(Actor(claims.user_id, username, bool(is_admin)), claims, owner_id)
+
+
+async def _by_session(connection: HTTPConnection, secret: str) -> Identity:
+    sessions = cast("Sessions", connection.app.state.sessions)
+    asked = {"secret_hash": hash_secret(secret), "server_id": connection.path_params.get("server_id")}
+    found = await database_of(connection).row(_OF_SESSION, **asked, now=sessions.now)
+    if found is None:
+        raise Unauthenticated("You are signed out: sign in again.")
+    user_id, username, is_admin, version, owner_id, session_id, created_at, seen_at, expires_at = found
+    sessions.note(session_id, created_at, seen_at)
+    claims = Claims(user_id, version, expires_at, session_id)
+    return Identity(Actor(user_id, username, bool(is_admin), session_id), claims, owner_id)
+
+
+_OF_USER = """
+SELECT users.username, users.is_admin, users.token_version, servers.owner_id
+FROM users LEFT JOIN servers ON servers.id = :server_id
+WHERE users.id = :user_id
+"""
+"""Whoever asks, and the owner of the server that they ask about: one question to the database a request."""
+_OF_SESSION = """
+SELECT users.id, users.username, users.is_admin, users.token_version, servers.owner_id,
+    sessions.id, sessions.created_at, sessions.seen_at, sessions.expires_at
+FROM sessions
+JOIN users ON users.id = sessions.user_id AND users.token_version = sessions.token_version
+LEFT JOIN servers ON servers.id = :server_id
+WHERE sessions.secret_hash = :secret_hash AND sessions.expires_at > :now
+"""
 
 
 class Allowed:
@@ -192,34 +271,19 @@ class Allowed:
     async def __call__(
         self,
         connection: HTTPConnection,
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     ) -> Actor:
-        if credentials is None:
-            raise Unauthenticated("Sign in first: send the access token as `Authorization: Bearer …`.")
-        claims = cast("Tokens", connection.app.state.tokens).read(credentials.credentials)
-        server_id = connection.path_params.get("server_id")
-        found = await database_of(connection).row(_WHO, user_id=claims.user_id, server_id=server_id)
-        if found is None or found[2] != claims.token_version:
-            raise Unauthenticated("The access token is no longer valid: sign in again.")
-        username, is_admin, _, owner_id = found
-        actor = Actor(claims.user_id, username, bool(is_admin))
-        if server_id is not None and not _can_see(actor, owner_id):
+        identity = await _identify(connection, bearer)
+        actor = identity.actor
+        if "server_id" in connection.path_params and not _can_see(actor, identity.owner_id):
             raise NotFound("There is no such server.")
         if not is_granted(self.permission, is_admin=actor.is_admin):
             raise Forbidden("That is for administrators.")
         return actor
 
-    async def again(self, request: Request) -> Actor:
+    async def again(self, connection: HTTPConnection) -> Actor:
         """The same question later: for replies that go on, while rights may end."""
-        return await self(request, await _bearer(request))
-
-
-_WHO = """
-SELECT users.username, users.is_admin, users.token_version, servers.owner_id
-FROM users LEFT JOIN servers ON servers.id = :server_id
-WHERE users.id = :user_id
-"""
-"""Whoever asks, and the owner of the server that they ask about: one question to the database a request."""
+        return await self(connection, await _bearer(connection))
 
 
 def _can_see(actor: Actor, owner_id: str | None) -> bool:

@@ -34,19 +34,25 @@ class Viewer:
     """Someone who looks: all frames that came, in order. Use it as a context."""
 
     def __init__(
-        self, panel: PanelUnderTest, person: Person, *, by_header: bool = True, says_token: bool = True
+        self,
+        panel: PanelUnderTest,
+        person: Person,
+        *,
+        by_header: bool = True,
+        says_token: bool = True,
+        headers: dict[str, str] | None = None,
     ) -> None:
+        """`headers` in place of a token."""
         self._url = f"ws://127.0.0.1:{panel.people_port}/api/live"
-        self._token = token_of(person)
-        self._by_header = by_header
-        self._says_token = says_token
+        self._token = "" if headers else token_of(person)
+        self._headers = headers or ({"Authorization": f"Bearer {self._token}"} if by_header else {})
+        self._says_token = says_token and not by_header
         self.frames: list[Frame] = []
         self.closed_with: int | None = None
 
     async def __aenter__(self) -> Self:
-        headers = {"Authorization": f"Bearer {self._token}"} if self._by_header else {}
-        self.socket: ClientConnection = await connect(self._url, additional_headers=headers, max_size=None)
-        if not self._by_header and self._says_token:
+        self.socket: ClientConnection = await connect(self._url, additional_headers=self._headers, max_size=None)
+        if self._says_token:
             await self.say(token=self._token)
         self._reader = asyncio.create_task(self._read())
         return self

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
+from ctrl_alt_play.panel.browsers import ensure_same_origin, secret_of
 from ctrl_alt_play.panel.errors import PROBLEM_TYPE, FieldProblem, Invalid, PanelError, Unauthenticated
 from ctrl_alt_play.panel.live import messages, topics
 from ctrl_alt_play.panel.live.channel import Channel, Ending
@@ -18,7 +19,7 @@ from ctrl_alt_play.panel.live.frames import frame, problem
 from ctrl_alt_play.panel.live.hub import GOING_AWAY, Hub
 from ctrl_alt_play.panel.live.rights import POLICY
 from ctrl_alt_play.panel.permissions import Permission
-from ctrl_alt_play.panel.security import Allowed, Claims, Tokens
+from ctrl_alt_play.panel.security import Allowed, Claims, Tokens, identify
 
 TOKEN_DEADLINE_S = 5.0
 SEND_DEADLINE_S = 60.0
@@ -33,18 +34,13 @@ def _hub(connection: HTTPConnection) -> Hub:
     return cast("Hub", connection.app.state.live)
 
 
-def _claims(connection: HTTPConnection, token: str) -> Claims:
-    return cast("Tokens", connection.app.state.tokens).read(token)
-
-
 @router.websocket("")
 async def live(websocket: WebSocket) -> None:
     """Subscribe with `{"subscribe": "servers"}`; the reference tells the rest."""
-    header = websocket.headers.get("authorization")
     with ExitStack() as ends, suppress(WebSocketDisconnect):
         try:
-            if header is not None:
-                channel = ends.enter_context(await _open(websocket, _bearer(header)))
+            if "authorization" in websocket.headers:
+                channel = ends.enter_context(await _open(websocket, (await identify(websocket)).claims))
                 await websocket.accept()
             else:
                 channel = ends.enter_context(await _meet(websocket))
@@ -55,26 +51,24 @@ async def live(websocket: WebSocket) -> None:
 
 
 async def _meet(websocket: WebSocket) -> Channel:
-    """Someone who says who they are when they are in."""
+    """Someone who says who they are when they are in, or whose browser has said so: a page sees nothing of a refusal before."""
+    has_session = secret_of(websocket) is not None
+    if has_session:
+        await ensure_same_origin(websocket)
     with _hub(websocket).stranger():
         await websocket.accept()
+        if has_session:
+            return await _open(websocket, (await identify(websocket)).claims)
         try:
             async with asyncio.timeout(TOKEN_DEADLINE_S):
                 token = messages.read_token(await _receive(websocket))
         except TimeoutError:
             raise Unauthenticated(f"Nobody said who they are within {TOKEN_DEADLINE_S:g} s.") from None
-        return await _open(websocket, token)
+        return await _open(websocket, cast("Tokens", websocket.app.state.tokens).read(token))
 
 
-def _bearer(header: str) -> str:
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer":
-        raise Unauthenticated("Sign in first: send the access token as `Authorization: Bearer …`.")
-    return token.strip()
-
-
-async def _open(websocket: WebSocket, token: str) -> Channel:
-    return await _hub(websocket).open(_claims(websocket, token), is_kept_alive=True)
+async def _open(websocket: WebSocket, claims: Claims) -> Channel:
+    return await _hub(websocket).open(claims, is_kept_alive=True)
 
 
 async def _serve(websocket: WebSocket, channel: Channel) -> None:
@@ -172,7 +166,7 @@ async def _stream(
     if strange := places.keys() - {str(each) for each in wanted}:
         raise Invalid.of([FieldProblem("after", f"{min(strange)} is no topic of this stream")])
     hub = _hub(request)
-    with await hub.open(_claims(request, _bearer(request.headers["authorization"]))) as channel:
+    with await hub.open((await identify(request)).claims) as channel:
         for each in wanted:
             await hub.subscribe(channel, each, places.get(str(each)))
         yield channel

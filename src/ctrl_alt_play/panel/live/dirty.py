@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from ctrl_alt_play.panel.db import Touched
-from ctrl_alt_play.panel.models import Event, Node, Operation, Server, User
+from ctrl_alt_play.panel.models import Event, Node, Operation, Server, User, UserSession
 
 
 @dataclass(slots=True)
 class Dirty:
     users: set[str] = field(default_factory=set)
+    sessions: set[str] = field(default_factory=set)
     nodes: set[str] = field(default_factory=set)
     """Of which all is to be told: their servers depend on them."""
     counts: set[str] = field(default_factory=set)
@@ -23,23 +24,27 @@ class Dirty:
 
     def note(self, touched: Iterable[Touched]) -> None:
         for row in touched:
-            if not _is_name(row.id):
-                continue
-            match row.table:
-                case Server.__tablename__:
-                    self.servers.add(row.id)
-                    if not row.is_same and row.node_id is not None:
-                        self.counts.add(row.node_id)
-                case Operation.__tablename__:
-                    self.note_operation(row.id, row.server_id)
-                    if row.server_id is not None and _is_name(row.server_id):
-                        self.servers.add(row.server_id)
-                case Event.__tablename__:
-                    self.events.add(row.id)
-                case Node.__tablename__:
-                    self.nodes.add(row.id)
-                case User.__tablename__:
-                    self.users.add(row.id)
+            if _is_name(row.id):
+                self._note(row)
+
+    def _note(self, row: Touched) -> None:
+        match row.table:
+            case Server.__tablename__:
+                self.servers.add(row.id)
+                if not row.is_same and row.node_id is not None:
+                    self.counts.add(row.node_id)
+            case Operation.__tablename__:
+                self.note_operation(row.id, row.server_id)
+                if row.server_id is not None and _is_name(row.server_id):
+                    self.servers.add(row.server_id)
+            case Event.__tablename__:
+                self.events.add(row.id)
+            case Node.__tablename__:
+                self.nodes.add(row.id)
+            case User.__tablename__:
+                self.users.add(row.id)
+            case UserSession.__tablename__:
+                self.sessions.add(row.id)
 
     def note_operation(self, id_: str, server_id: str | None) -> None:
         if _is_name(id_):
@@ -47,6 +52,7 @@ class Dirty:
 
     def add(self, other: "Dirty") -> None:
         self.users |= other.users
+        self.sessions |= other.sessions
         self.nodes |= other.nodes
         self.counts |= other.counts
         self.servers |= other.servers

@@ -68,6 +68,10 @@ class Hub:
         self._strangers = 0
 
     @property
+    def _now(self) -> float:
+        return self._clock.utc().timestamp()
+
+    @property
     def viewers(self) -> int:
         """Connections."""
         return len(self._watchers.channels)
@@ -100,7 +104,7 @@ class Hub:
         if self.is_closed:
             raise Unavailable(GOING_AWAY.message, retry_after_s=5)
         async with self._reading() as session:
-            actor = await rights.actor(session, claims)
+            actor = await rights.actor(session, claims, self._now)
         if sum(channel.actor.id == actor.id for channel in self._watchers.channels) >= MOST_CHANNELS_A_USER:
             sentence = f"At most {MOST_CHANNELS_A_USER} live connections a user are kept: close some."
             raise TooManyAttempts(sentence, retry_after_s=JUDGED_EVERY_S)
@@ -136,7 +140,7 @@ class Hub:
         if after is not None and topic.kind not in RESUMABLE:
             raise Invalid.of([FieldProblem("after", f"{topic} always begins with what is: leave it out")])
         async with self._turn, self._reading() as session:
-            self._look_at(rights.become(channel, await rights.actor(session, channel.claims)))
+            self._look_at(rights.become(channel, await rights.actor(session, channel.claims, self._now)))
             rights.ensure(channel.actor, topic.kind)
             channel.ensure_room(topic)
             channel.add(await self._subscription(session, channel, topic, after))
@@ -226,18 +230,19 @@ class Hub:
             self.measured.watch_others()
         if not self._watchers.channels:
             return
-        dirty.servers |= await self._judge(self._of_users(dirty.users))
+        dirty.servers |= await self._judge(self._of(dirty.users, dirty.sessions))
         async with self._turn:
             await self._changes.tell(dirty)
 
-    def _of_users(self, user_ids: set[str]) -> list[Channel]:
-        return [channel for channel in self._watchers.channels if channel.claims.user_id in user_ids]
+    def _of(self, user_ids: set[str], session_ids: set[str]) -> list[Channel]:
+        theirs = ((channel, channel.claims) for channel in self._watchers.channels)
+        return [channel for channel, by in theirs if by.user_id in user_ids or by.session_id in session_ids]
 
     async def _judge(self, channels: Sequence[Channel]) -> set[str]:
         if not channels:
             return set()
         async with self._reading() as session:
-            return await rights.judge(session, channels, self._clock.utc())
+            return await rights.judge(session, channels, self._now)
 
     async def judge_for_ever(self, every_s: float = JUDGED_EVERY_S) -> None:
         """Rights that ended without a word here: tokens do, and another panel on the same database may have taken some."""

@@ -1,7 +1,6 @@
 """What viewers may see, looked at again while they look: when it changes, and from time to time."""
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,18 +14,19 @@ from ctrl_alt_play.panel.live.watchers import Watchers
 from ctrl_alt_play.panel.models import Server, User
 from ctrl_alt_play.panel.permissions import is_granted
 from ctrl_alt_play.panel.security import Actor, Claims
+from ctrl_alt_play.panel.sessions import standing
 
 POLICY = 1008
 AT_ONCE = 500
-SIGNED_OUT = Ending(POLICY, "UNAUTHENTICATED", "The access token is no longer valid: sign in again.")
+SIGNED_OUT = Ending(POLICY, "UNAUTHENTICATED", "You are signed out: sign in again.")
 
 
-async def actor(session: AsyncSession, claims: Claims) -> Actor:
+async def actor(session: AsyncSession, claims: Claims, now: float) -> Actor:
     """Whoever has these claims, as they are now. Raises: Unauthenticated."""
-    found = (await _users(session, [claims.user_id])).get(claims.user_id)
-    if found is None or found[1] != claims.token_version:
+    found = (await _actors(session, [claims], now)).get(claims)
+    if found is None:
         raise Unauthenticated(SIGNED_OUT.message)
-    return found[0]
+    return found
 
 
 def ensure(actor: Actor, kind: Kind) -> None:
@@ -39,14 +39,13 @@ def _may(actor: Actor, kind: Kind) -> bool:
     return all(is_granted(permission, is_admin=actor.is_admin) for permission in NEEDED[kind])
 
 
-async def judge(session: AsyncSession, channels: Iterable[Channel], now: datetime) -> set[str]:
-    """Ends those whose token is worth nothing any more, and takes over what others are by now. Servers of theirs are to be looked at."""
+async def judge(session: AsyncSession, channels: Iterable[Channel], now: float) -> set[str]:
+    """Ends those whose token or session is worth nothing any more, and takes over what others are by now. Servers of theirs are to be looked at."""
     doubtful: set[str] = set()
     theirs = list(channels)
-    found = await _users(session, {channel.claims.user_id for channel in theirs})
+    found = await _actors(session, {channel.claims for channel in theirs}, now)
     for channel in theirs:
-        now_is, version = found.get(channel.claims.user_id, (channel.actor, None))
-        if version != channel.claims.token_version or channel.claims.ends_at_s <= now.timestamp():
+        if (now_is := found.get(channel.claims)) is None:
             channel.end(SIGNED_OUT)
         else:
             doubtful |= become(channel, now_is)
@@ -87,6 +86,21 @@ def _servers_of(channel: Channel) -> Iterable[str]:
             yield topic.id
         elif topic.kind is Kind.SERVERS and isinstance(subscription, Listing):
             yield from subscription.known or ()
+
+
+async def _actors(session: AsyncSession, claims: Collection[Claims], now: float) -> dict[Claims, Actor]:
+    """Those that are still worth something, each with whoever has them, as they are now."""
+    users = await _users(session, {each.user_id for each in claims})
+    sessions: set[str] = set()
+    for piece in pieces({each.session_id for each in claims if each.session_id is not None}, AT_ONCE):
+        sessions |= await standing(session, piece, now)
+    found: dict[Claims, Actor] = {}
+    for each in claims:
+        is_now, version = users.get(each.user_id, (None, None))
+        is_good = version == each.token_version and each.ends_at_s > now
+        if is_now is not None and (is_good if each.session_id is None else each.session_id in sessions):
+            found[each] = is_now
+    return found
 
 
 async def _users(session: AsyncSession, user_ids: Collection[str]) -> dict[str, tuple[Actor, int]]:

@@ -5,6 +5,7 @@ from ctrl_alt_play.panel.models.node import Node
 from ctrl_alt_play.panel.models.operation import OPEN_STATES, Operation, OperationKind, OperationState
 from ctrl_alt_play.panel.models.sample import Sample, Subject
 from ctrl_alt_play.panel.models.server import Allocation, Server
+from ctrl_alt_play.panel.models.session import UserSession
 from ctrl_alt_play.panel.models.user import User
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "Server",
     "Subject",
     "User",
+    "UserSession",
 ]

@@ -11,7 +11,7 @@ from ctrl_alt_play.protocol.contents import wire
 from ctrl_alt_play.protocol.live import MOST_BATCH_BYTES, ConsoleBatch, Loss
 from ctrl_alt_play.protocol.messages import Event
 
-TELL_EVERY_S = 0.04
+TELL_EVERY_S = 0.02
 """At most so often, but at once for a console that has more than one batch to tell."""
 MOST_BEHIND_BYTES = 8 * 2**20
 """A flood's first burst is told as a whole."""

@@ -19,7 +19,7 @@ from ctrl_alt_play.protocol.live import ConsolePage, HistoryPayload, Lines, Offs
 RING_BYTES = 512 * 1024
 PAGES_KEPT = 8
 RETRY_S = 5.0
-REST = 0.5
+REST = 0.2
 """Of the time that it took to tell all viewers, until they are told again."""
 TAIL_LINES = 1000
 """What whoever begins without an offset sees first."""

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request, status
 from fastapi.responses import StreamingResponse
 
 from ctrl_alt_play.panel.consoles import schemas
@@ -126,7 +126,7 @@ async def _text(first: ConsolePage, pages: AsyncIterator[ConsolePage]) -> AsyncI
         yield CUT_OFF.format(reason=fault.message)
 
 
-@router.get("/stream", response_class=Stream)
+@router.get("/stream", response_class=Stream, status_code=status.HTTP_200_OK)
 async def stream_console(
     request: Request,
     server: Seen,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 from tests.fakes.engine import Game
@@ -151,6 +152,14 @@ async def test_what_is_asked_next_does_not_wait_for_readiness(home: Household) -
     stop = await home.ask(STOP)
     assert (await home.done(stop)).state is ServerState.STOPPED
     assert completed(home, start).result is None or completed(home, start).result == {"ready": None}
+
+
+async def test_a_start_that_ends_before_its_game_is_ready_is_told_as_no_state_of_its_own(home: Household) -> None:
+    await start_waiting(home)
+    await home.done(await home.ask(STOP))
+    told = [each for each in home.teller.changes if each.current_status is not None]
+    assert ServerState.STARTING not in [each.current_status for each in told]
+    assert all(after.previous_status == before.current_status for before, after in pairwise(told))
 
 
 async def test_an_agent_that_begins_again_looks_through_what_was_said_meanwhile(home: Household) -> None:

@@ -53,8 +53,8 @@ class Book:
 
     def repeat(self, life: Life) -> None:
         """What succeeded is always told, also where nothing was seen to change: a game may have died and been started again within one
-        action."""
-        if self._news is not life.observed:
+        action. What it passes through is told as it goes on."""
+        if life.observed in _LASTING and self._news is not life.observed:
             self._write(self.memory, self._tell(life, self._node.clock.utc()))
 
     def lose_sight(self, life: Life) -> None:

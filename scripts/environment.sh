@@ -70,6 +70,7 @@ environment() {
             die "Ctrl-Alt-Play itself could not be installed into .venv (see above)."
         echo "$wanted $(stamp_of "$wanted") $(pwd)" >.venv/.set
     fi
+    .venv/bin/python ui/build.py || die "See above."
     PATH=$(pwd)/.venv/bin:$PATH
     export PATH
 }

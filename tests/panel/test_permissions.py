@@ -13,12 +13,13 @@ from tests.panel.support import PanelUnderTest, Person
 from ctrl_alt_play.panel.config import load
 from ctrl_alt_play.panel.main import create_app
 from ctrl_alt_play.panel.models import OperationKind
+from ctrl_alt_play.panel.page import api as page
 from ctrl_alt_play.panel.permissions import GRANTED, Permission, Role
 from ctrl_alt_play.panel.security import Allowed, public
 from ctrl_alt_play.panel.servers.api import ORDERED_BY
 
-PUBLIC = {
-    ("GET", "/"),
+PAGE = {("GET", path) for path in (*page.ADDRESSES, "/assets/{name}", "/icon.svg")}
+PUBLIC = PAGE | {
     ("GET", "/docs"),
     ("GET", "/api/health"),
     ("GET", "/metrics"),
@@ -71,12 +72,13 @@ async def owned(panel: PanelUnderTest, owner: Person) -> str:
     return await panel.server(agent, owner)
 
 
-def paths(app: Any, **ids: str) -> Iterator[tuple[str, str, bool]]:
+def paths(app: Any, **ids: str) -> Iterator[tuple[str, str, str]]:
+    """Method, path, and the path as the route has it."""
     for route in iter_route_contexts(app.routes):
         if isinstance(route.original_route, APIRoute):
             for method in route.methods or ():
                 path = route.path or ""
-                yield method, re.sub(r"{(\w+)}", lambda name: ids[name[1]], path), "{server_id}" in path
+                yield method, re.sub(r"{(\w+)(:path)?}", lambda name: ids.get(name[1], "any"), path), path
 
 
 def test_every_socket_is_one_that_judges_for_itself(tmp_path: Any) -> None:
@@ -96,9 +98,9 @@ async def test_nobody_does_anything_without_signing_in(panel: PanelUnderTest, ow
         "orphan_id": "lost",
     }
     async with panel.client() as api:
-        for method, path, _ in paths(panel.app, **ids):
+        for method, path, route in paths(panel.app, **ids):
             status = (await api.request(method, path)).status_code
-            assert (status == 401) == ((method, path) not in PUBLIC), f"{method} {path}: {status}"
+            assert (status == 401) == ((method, route) not in PUBLIC), f"{method} {path}: {status}"
 
 
 async def test_anothers_server_does_not_exist_on_any_route(panel: PanelUnderTest, owned: str, stranger: Person) -> None:
@@ -111,8 +113,8 @@ async def test_anothers_server_does_not_exist_on_any_route(panel: PanelUnderTest
         "orphan_id": "lost",
     }
     tried = 0
-    for method, path, is_servers in paths(panel.app, **ids):
-        if is_servers:
+    for method, path, route in paths(panel.app, **ids):
+        if "{server_id}" in route:
             answer = await stranger.api.request(method, path, json={"command": "say hi"})
             assert answer.status_code == 404, f"{method} {path}: {answer.text}"
             tried += 1

@@ -52,6 +52,7 @@ from ctrl_alt_play.panel.operations import views as operation_views
 from ctrl_alt_play.panel.operations.progress import Progress
 from ctrl_alt_play.panel.operations.sweeper import sweep_for_ever
 from ctrl_alt_play.panel.operations.watched import Watched
+from ctrl_alt_play.panel.page import api as page_api
 from ctrl_alt_play.panel.security import Passwords, Tokens
 from ctrl_alt_play.panel.servers import api as servers_api
 from ctrl_alt_play.panel.servers.dispatch import Dispatch
@@ -107,6 +108,7 @@ def create_app(config: Config, clock: Clock | None = None, tick_s: float = 1.0) 
         operations_api.router,
         live_api.router,
         gateway_api.router,
+        page_api.router,
     ):
         app.include_router(router)
     return app

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, cast
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response, status
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 
@@ -46,11 +46,6 @@ async def health(
         database="ok" if is_well else "unreachable",
         connected_agents=gateway.connected_nodes,
     )
-
-
-@router.get("/", include_in_schema=False)
-async def front_door() -> RedirectResponse:
-    return RedirectResponse("/docs")
 
 
 @router.get("/docs", include_in_schema=False)

@@ -1,0 +1,1 @@
+"""The page that people use, as it was built from `ui/`: files, and nothing else."""

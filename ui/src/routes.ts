@@ -1,0 +1,8 @@
+import { createRouter } from "sv-router";
+import Servers from "./screens/Servers.svelte";
+
+export const { p, navigate, isActive, route } = createRouter({
+  "/": Servers,
+  "/servers/:id": () => import("./screens/Server.svelte"),
+  "*": Servers,
+});

@@ -4,5 +4,6 @@ import Servers from "./screens/Servers.svelte";
 export const { p, navigate, isActive, route } = createRouter({
   "/": Servers,
   "/servers/:id": () => import("./screens/Server.svelte"),
+  "/servers/:id/:tab": () => import("./screens/Server.svelte"),
   "*": Servers,
 });

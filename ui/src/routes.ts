@@ -5,5 +5,6 @@ export const { p, navigate, isActive, route } = createRouter({
   "/": Servers,
   "/servers/:id": () => import("./screens/Server.svelte"),
   "/servers/:id/:tab": () => import("./screens/Server.svelte"),
+  "/setup": Servers,
   "*": Servers,
 });

@@ -314,6 +314,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Setup
+         * @description Whether the first run is still to come.
+         */
+        get: operations["show_setup_api_setup_get"];
+        put?: never;
+        /**
+         * Set Up
+         * @description Makes the owner of a panel that has no users yet, and signs them in as `POST /api/auth/sessions` does.
+         */
+        post: operations["set_up_api_setup_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/auth/login": {
         parameters: {
             query?: never;
@@ -323,9 +347,61 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sign In */
+        /**
+         * Sign In
+         * @description For scripts and the command line: an access token, to be sent as `Authorization: Bearer …`. It lasts for 12 hours.
+         */
         post: operations["sign_in_api_auth_login_post"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Sessions
+         * @description One's own, the newest first; 50 at most.
+         */
+        get: operations["list_sessions_api_auth_sessions_get"];
+        put?: never;
+        /**
+         * Begin Session
+         * @description For pages: sets a cookie that no script can read. The session ends 30 days after it was seen last, and 90 days after it began. What comes
+         *     with the cookie and may change something is refused (`CROSS_ORIGIN`) unless the browser says that it comes from the panel's own page.
+         */
+        post: operations["begin_session_api_auth_sessions_post"];
+        /**
+         * End Other Sessions
+         * @description All of one's own but the one by which this is asked. Access tokens go on: change the password to end them.
+         */
+        delete: operations["end_other_sessions_api_auth_sessions_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End Session
+         * @description One of one's own; `current` is the one by which this is asked: so one signs out.
+         */
+        delete: operations["end_session_api_auth_sessions__session_id__delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -345,7 +421,11 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change Own Password
+         * @description Ends all that was signed in with the old password, access tokens as well; the session by which this is asked goes on.
+         */
+        patch: operations["change_own_password_api_auth_me_patch"];
         trace?: never;
     };
     "/api/users": {
@@ -381,7 +461,10 @@ export interface paths {
         delete: operations["delete_user_api_users__user_id__delete"];
         options?: never;
         head?: never;
-        /** Change User */
+        /**
+         * Change User
+         * @description A new password ends all that was signed in with the old one.
+         */
         patch: operations["change_user_api_users__user_id__patch"];
         trace?: never;
     };
@@ -1052,6 +1135,21 @@ export interface components {
             /** Uptime S */
             uptime_s?: number | null;
         };
+        /**
+         * FirstUser
+         * @description The owner of a panel that has no users yet.
+         */
+        FirstUser: {
+            /**
+             * Code
+             * @description from the link that the panel printed at its start
+             */
+            code: string;
+            /** Username */
+            username: string;
+            /** Password */
+            password: string;
+        };
         /** Graph[NodeSample] */
         Graph_NodeSample_: {
             /**
@@ -1521,6 +1619,13 @@ export interface components {
              */
             next_cursor: string | null;
         };
+        /** PasswordChange */
+        PasswordChange: {
+            /** Current Password */
+            current_password: string;
+            /** New Password */
+            new_password: string;
+        };
         /** Port */
         Port: {
             /** Internal */
@@ -1626,7 +1731,7 @@ export interface components {
         };
         /**
          * ServerChange
-         * @description What is left out, or null, stays as it is. `limits`, `stop`, `readiness` and `crash` change field by field, all else as a whole.
+         * @description What is left out, or null, stays as it is. `limits`, `stop`, `readiness`, `crash` and `console` change field by field, all else as a whole.
          */
         ServerChange: {
             /**
@@ -1894,6 +1999,53 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+        };
+        /** SessionList */
+        SessionList: {
+            /** Items */
+            items: components["schemas"]["SessionView"][];
+        };
+        /**
+         * SessionView
+         * @description Somebody signed in from a page.
+         */
+        SessionView: {
+            /** Id */
+            id: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Seen At
+             * Format: date-time
+             * @description to within a few minutes
+             */
+            seen_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             * @description moves on while it is used, up to 90 days after its beginning
+             */
+            expires_at: string;
+            /** Address */
+            address: string;
+            /** User Agent */
+            user_agent: string;
+            /**
+             * Is Current
+             * @description it is the one by which this was asked
+             */
+            is_current: boolean;
+        };
+        /** SetupView */
+        SetupView: {
+            /**
+             * Is Needed
+             * @description there are no users yet
+             */
+            is_needed: boolean;
         };
         /**
          * Status
@@ -2702,6 +2854,59 @@ export interface operations {
             };
         };
     };
+    show_setup_api_setup_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetupView"];
+                };
+            };
+        };
+    };
+    set_up_api_setup_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FirstUser"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     sign_in_api_auth_login_post: {
         parameters: {
             query?: never;
@@ -2735,6 +2940,106 @@ export interface operations {
             };
         };
     };
+    list_sessions_api_auth_sessions_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionList"];
+                };
+            };
+        };
+    };
+    begin_session_api_auth_sessions_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Credentials"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    end_other_sessions_api_auth_sessions_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    end_session_api_auth_sessions__session_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     me_api_auth_me_get: {
         parameters: {
             query?: never;
@@ -2751,6 +3056,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UserView"];
+                };
+            };
+        };
+    };
+    change_own_password_api_auth_me_patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };

@@ -13,6 +13,14 @@ export const de: Texts = {
     submit: "Anmelden",
     ended: "Deine Sitzung ist zu Ende: melde dich neu an.",
   },
+  setup: {
+    title: "Willkommen",
+    lead: "Auf diesem Panel hat noch niemand ein Konto. Lege das erste an: ihm gehört das Panel.",
+    code: "Einrichtungscode",
+    codeHint: "Das Panel hat ihn beim Start ausgegeben, am Ende eines Links.",
+    password: "Ein Passwort mit mindestens 10 Zeichen",
+    submit: "Mein Konto anlegen",
+  },
   live: {
     connecting: "Verbinde …",
     away: (seconds) => `Keine Verbindung zum Panel. Neuer Versuch ${seconds > 0 ? `in ${seconds} s` : "läuft"} …`,

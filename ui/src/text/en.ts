@@ -12,6 +12,14 @@ export const en = {
     submit: "Sign in",
     ended: "Your session has ended: sign in again.",
   },
+  setup: {
+    title: "Welcome",
+    lead: "Nobody has an account on this panel yet. Make the first: it owns the panel.",
+    code: "Setup code",
+    codeHint: "The panel printed it when it started, at the end of a link.",
+    password: "A password of at least 10 characters",
+    submit: "Make my account",
+  },
   live: {
     connecting: "Connecting …",
     away: (seconds: number) => `No connection to the panel. Trying again ${seconds > 0 ? `in ${seconds} s` : "now"} …`,

@@ -40,11 +40,10 @@ export class Screen {
       minimumContrastRatio: 4.5,
       screenReaderMode: false,
       allowProposedApi: true,
-      documentOverride: this.#styles.document,
     });
     this.#terminal.loadAddon(this.#fit);
     this.#terminal.loadAddon(this.search);
-    this.#terminal.open(element);
+    this.#styles.gather(() => this.#terminal.open(element));
     this.#drawFast();
     this.#terminal.onScroll(() => this.#look(0));
     this.#observer = new ResizeObserver(() => this.#fit.fit());
@@ -108,30 +107,28 @@ export class Screen {
 
 /** The terminal writes its styles into elements, which our content security policy forbids; here they become sheets, which it allows. */
 class Styles {
-  readonly document: Document;
   #sheets: CSSStyleSheet[] = [];
 
-  constructor() {
-    this.document = new Proxy(document, {
-      get: (real, name) => {
-        if (name === "createElement")
-          return (tag: string) => (tag === "style" ? this.#make() : real.createElement(tag));
-        const found: unknown = Reflect.get(real, name, real);
-        return typeof found === "function" ? found.bind(real) : found;
-      },
-    });
+  /** Does something that makes such elements, at once. */
+  gather(work: () => void): void {
+    const make = document.createElement.bind(document);
+    document.createElement = ((tag: string, options?: ElementCreationOptions) =>
+      tag === "style" ? this.#make(make("template")) : make(tag, options)) as typeof document.createElement;
+    try {
+      work();
+    } finally {
+      Reflect.deleteProperty(document, "createElement");
+    }
   }
 
   close(): void {
     document.adoptedStyleSheets = document.adoptedStyleSheets.filter((each) => !this.#sheets.includes(each));
   }
 
-  #make(): HTMLStyleElement {
+  #make(element: HTMLElement): HTMLElement {
     const sheet = new CSSStyleSheet();
     this.#sheets.push(sheet);
     document.adoptedStyleSheets.push(sheet);
-    return Object.defineProperty(document.createElement("style"), "textContent", {
-      set: (css: string) => sheet.replaceSync(css),
-    });
+    return Object.defineProperty(element, "textContent", { set: (css: string) => sheet.replaceSync(css) });
   }
 }

@@ -101,4 +101,4 @@ def test_a_container_is_measured_as_docker_measures_it(report: dict[str, Any]) -
     assert HELD_BYTES < before["memory_bytes"] < HELD_BYTES + 8 * MIB
     assert abs(before["memory_bytes"] - docker["memory_bytes"]) < MIB
     assert before["memory_limit_bytes"] == docker["memory_limit_bytes"] == LIMIT_BYTES
-    assert before["pids"] == docker["pids"]
+    assert docker["pids"] in {before["pids"], after["pids"]}

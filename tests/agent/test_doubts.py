@@ -81,11 +81,14 @@ async def test_a_success_is_told_although_nothing_was_seen_to_change(home: House
     assert home.teller.words("one") == ["created", "running", "running"]
 
 
-async def test_a_container_that_docker_cannot_start_any_more_is_made_anew(home: Household, engine: FakeEngine) -> None:
+@pytest.mark.parametrize("words", ["task {}: already exists: unknown", "id already in use"])
+async def test_a_container_that_docker_cannot_start_any_more_is_made_anew(
+    home: Household, engine: FakeEngine, words: str
+) -> None:
     """Docker's own words, of a container whose engine was killed while it started."""
     await home.do(Action.CREATE_SERVER)
     broken = engine.boxes["one"].id
-    engine.fail_next("start", Fault(ErrorCode.DOCKER_ERROR, f"Docker: task {broken}: already exists: unknown"))
+    engine.fail_next("start", Fault(ErrorCode.DOCKER_ERROR, f"Docker: {words.format(broken)}"))
     assert (await home.do(Action.START_SERVER)).fault is None
     assert engine.boxes["one"].id != broken
     assert engine.boxes["one"].running is not None

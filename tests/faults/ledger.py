@@ -94,7 +94,9 @@ class Ledger:
         ]
 
     def _existence(self) -> list[Violation]:
-        """Containers and servers are the same set, but for servers that never came to be, or whose deletion failed."""
+        """Containers and servers are the same set, but for servers that never came to be, whose deletion failed, or whose start was cut off while
+        their container was made anew: then the panel says that there is none, and the next start makes it.
+        """
         servers = self.after.servers.keys() - self.after.unmade
         odd = [
             (id_, "no container of a deleted server")
@@ -103,7 +105,7 @@ class Ledger:
         odd += [
             (id_, "a container")
             for id_ in servers - self.after.containers.keys()
-            if not self._failed(id_, {Kind.DELETE})
+            if not self._failed(id_, {Kind.DELETE}) and not self._is_known_to_be_absent(id_)
         ]
         return [Violation("servers are what was asked for", id_, expected, "otherwise") for id_, expected in odd]
 
@@ -283,6 +285,11 @@ class Ledger:
 
     def _operation(self, asked: Asked) -> Operation | None:
         return self.after.operations.get(asked.operation_id or "")
+
+    def _is_known_to_be_absent(self, server_id: str) -> bool:
+        was_so = self.before.servers.get(server_id, {}).get("observed") == "absent"
+        was_cut_off = self.is_engine_disturbed and self._failed(server_id, STARTS)
+        return self.after.servers[server_id]["observed"] == "absent" and (was_so or was_cut_off)
 
     def _failed(self, server_id: str, kinds: set[Kind]) -> bool:
         return any(map(self._has_failed, self._of(server_id, kinds)))

@@ -33,7 +33,8 @@ def unavailable(reason: object) -> Fault:
 
 def is_beyond_start(fault: Fault) -> bool:
     """Whether Docker will never start this container again: its engine was killed while it started, and left half of it behind."""
-    return fault.code is ErrorCode.DOCKER_ERROR and "task" in fault.message and "already exists" in fault.message
+    has_task = "task" in fault.message and "already exists" in fault.message
+    return fault.code is ErrorCode.DOCKER_ERROR and (has_task or "id already in use" in fault.message)
 
 
 def fault_of(status: int, message: str) -> Fault:

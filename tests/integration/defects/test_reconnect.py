@@ -85,7 +85,7 @@ def test_what_a_lonely_node_had_to_give_up_is_counted(installation: Installation
     game = puppet()
     with away(installation) as journal:
         asyncio.run(happen(journal, game.id, MORE_THAN_THERE_IS_ROOM_FOR))
-    until(lambda: numbers(installation, game.path)[-1:] == [MORE_THAN_THERE_IS_ROOM_FOR - 1], "the newest is told")
+    until(lambda: numbers(installation, game.path)[-1:] == [MORE_THAN_THERE_IS_ROOM_FOR - 1], "the newest is told", 30)
     told = [event for event in game.events() if "pid" in event["data"]]
     assert len(told) + sum(event["missing"] for event in told) == MORE_THAN_THERE_IS_ROOM_FOR
     game.does("start")

@@ -33,7 +33,7 @@ def shows(page: Page, line: str) -> None:
     expect(page.locator(".xterm-rows").get_by_text(line, exact=True)).to_have_count(1)
 
 
-def test_a_server_is_found_started_spoken_to_and_stopped(page: Page, server: Puppet) -> None:
+def test_a_server_is_found_started_spoken_to_and_stopped(server: Puppet, page: Page) -> None:
     page.get_by_role("link", name="Castle").click()
     status(page, "Stopped")
     page.get_by_role("button", name="Start", exact=True).click()
@@ -48,7 +48,7 @@ def test_a_server_is_found_started_spoken_to_and_stopped(page: Page, server: Pup
     assert page.evaluate("document.cookie") == ""
 
 
-def test_a_crash_is_shown_with_its_report(page: Page, server: Puppet) -> None:
+def test_a_crash_is_shown_with_its_report(server: Puppet, page: Page) -> None:
     server.does("start")
     page.get_by_role("link", name="Castle").click()
     status(page, "Running")
@@ -59,7 +59,7 @@ def test_a_crash_is_shown_with_its_report(page: Page, server: Puppet) -> None:
 
 
 def test_the_page_heals_when_the_panel_is_killed_and_no_line_is_lost_or_doubled(
-    page: Page, installation: Installation, server: Puppet
+    installation: Installation, server: Puppet, page: Page
 ) -> None:
     server.does("start")
     page.get_by_role("link", name="Castle").click()

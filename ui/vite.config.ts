@@ -11,6 +11,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     target: "es2022",
+    chunkSizeWarningLimit: 600,
   },
   server: { proxy: { "/api": { target: panel, ws: true } } },
 });

@@ -300,11 +300,9 @@ async def test_a_command_repeated_on_the_next_connection_is_not_done_again(stati
     assert station.home.engine.made("one", "start") == ["start"]
 
 
-async def test_an_action_is_accepted_whole_when_the_connection_breaks_in_the_middle(station: Station) -> None:
-    """Else it would stay in the journal alone, and be done at the agent's next start, days later."""
-    agent = await station.panel.agent()
-    await created(agent)
-    journal = station.home.journal
+async def broken_off_in_the_middle(station: Station, action: str, **payload: str) -> Agent:
+    """Of an action that is journaled by then; gives the next connection."""
+    agent, journal = station.panel.agents[-1], station.home.journal
     accept, arrived, release = journal.accept, asyncio.Event(), asyncio.Event()
 
     async def slow(*arguments):  # type: ignore[no-untyped-def] # noqa: ANN002, ANN202
@@ -314,13 +312,34 @@ async def test_an_action_is_accepted_whole_when_the_connection_breaks_in_the_mid
         return result
 
     journal.accept = slow  # type: ignore[method-assign]
-    await agent.send(agent.command_frame("start", "start_server", "one"))
+    await agent.send(agent.command_frame("half", action, "one", **payload))
     await arrived.wait()
     agent.break_off()
     again = await station.panel.agent(1)
     release.set()
+    return again
+
+
+async def test_an_action_is_accepted_whole_when_the_connection_breaks_in_the_middle(station: Station) -> None:
+    """Else it would stay in the journal alone, and be done at the agent's next start, days later."""
+    await created(await station.panel.agent())
+    again = await broken_off_in_the_middle(station, "start_server")
     await again.expect(type="event", data={"serverId": "one", "currentStatus": "running"})
     await until(lambda: station.home.server().inbox.is_empty)
+
+
+async def test_a_line_is_written_whole_when_the_connection_breaks_in_the_middle(station: Station) -> None:
+    agent = await station.panel.agent()
+    await created(agent)
+    await agent.command("start", "start_server", "one")
+    await until(lambda: station.home.server().game.console.is_open)
+    await broken_off_in_the_middle(station, "send_command", line="status")
+    await until(lambda: "map: oa_dm1" in station.home.server().game.last_lines)
+
+    async def has_ended() -> bool:
+        return not await station.home.journal.operations()
+
+    await until(has_ended)
 
 
 async def test_a_thousand_questions_do_not_keep_an_action_waiting(

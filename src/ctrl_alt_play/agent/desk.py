@@ -67,15 +67,16 @@ class Desk:
             case LegacyRequest.SYSTEM_INFO:
                 work = self._answer_system_info
             case _:
-                await self._carry_through(self._guarded(request, session, self._accept))
+                await self._carry_through(request, session, self._accept)
                 return
         await self._room.acquire()
-        task = tasks.create_task(self._guarded(request, session, work), name=f"{request.verb} {request.server_id}")
+        serve = self._carry_through if request.verb is Action.SEND_COMMAND else self._guarded
+        task = tasks.create_task(serve(request, session, work), name=f"{request.verb} {request.server_id}")
         task.add_done_callback(lambda _: self._room.release())
 
-    async def _carry_through(self, work: Coroutine[Any, Any, None]) -> None:
-        """An action is accepted whole, also when the connection ends meanwhile: journaled, taken into the inbox, and answered."""
-        accepting = asyncio.create_task(work, name="accepting")
+    async def _carry_through(self, request: Request, session: AgentSession, work: Work) -> None:
+        """What is journaled is taken whole, also when the connection ends meanwhile: an action into the inbox, a line to its game."""
+        accepting = asyncio.create_task(self._guarded(request, session, work), name="accepting")
         self._accepting.add(accepting)
         accepting.add_done_callback(self._accepting.discard)
         await asyncio.shield(accepting)

@@ -31,7 +31,6 @@ from ctrl_alt_play.panel.gateway.door import Door
 from ctrl_alt_play.panel.home import api as home_api
 from ctrl_alt_play.panel.intake.catching_up import CatchingUp
 from ctrl_alt_play.panel.intake.recorder import Recorder
-from ctrl_alt_play.panel.intake.seen import Seen
 from ctrl_alt_play.panel.live import api as live_api
 from ctrl_alt_play.panel.live.hub import Hub
 from ctrl_alt_play.panel.live.views import Views
@@ -46,6 +45,7 @@ from ctrl_alt_play.panel.migrations import migrate
 from ctrl_alt_play.panel.nodes import api as nodes_api
 from ctrl_alt_play.panel.nodes import service as nodes_service
 from ctrl_alt_play.panel.nodes.service import Nodes
+from ctrl_alt_play.panel.noted import Noted
 from ctrl_alt_play.panel.operations import api as operations_api
 from ctrl_alt_play.panel.operations import service as operations_service
 from ctrl_alt_play.panel.operations import views as operation_views
@@ -137,7 +137,7 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     _wire_figures(app, clock)
     state.database.listen(state.live.notice)
     state.progress.report_to(state.live.progressed)
-    state.seen = Seen(state.database)
+    state.seen = Noted(state.database, nodes_service.mark_seen, "seen_nodes_not_written")
     watched = Watched()
     turns = Turns()
     dispatch = Dispatch(state.database, state.gateway, watched, turns, clock)
@@ -208,7 +208,7 @@ def _work(app: FastAPI) -> dict[str, Coroutine[Any, Any, None]]:
         "sweeper": sweep_for_ever(state.database, state.gateway, state.progress, state.clock, tick_s),
         "tell revisions": state.revisions.tell_for_ever(TICKS_BETWEEN_TELLING * tick_s),
         "write down seen nodes": state.seen.write_for_ever(TICKS_BETWEEN_SEEING * tick_s),
-        "write down seen sessions": state.sessions.write_for_ever(TICKS_BETWEEN_SEEING * tick_s),
+        "write down seen sessions": state.sessions.seen.write_for_ever(TICKS_BETWEEN_SEEING * tick_s),
         "keep figures": state.keeper.keep_for_ever(TICKS_BETWEEN_KEEPING * tick_s),
         "tell viewers": state.live.tell_for_ever(),
         "judge viewers": state.live.judge_for_ever(),

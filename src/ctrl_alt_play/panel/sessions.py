@@ -1,19 +1,18 @@
 """Sessions: who is signed in from a page, since when, and until when."""
 
-import asyncio
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 from uuid import uuid4
 
-import structlog
 from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from ctrl_alt_play.characters import shown
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.db import Database, Touched, touch
 from ctrl_alt_play.panel.errors import NotFound
 from ctrl_alt_play.panel.models import User, UserSession
+from ctrl_alt_play.panel.noted import Noted
 
 LONGEST = timedelta(days=90)
 UNSEEN = timedelta(days=30)
@@ -23,8 +22,6 @@ MOST_A_USER = 50
 
 _SEEN = update(UserSession).where(UserSession.id == bindparam("its_id"))
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
-
 
 class Sessions:
     """It is given hashes alone: what opens a session only its browser has."""
@@ -32,7 +29,7 @@ class Sessions:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._seen: dict[str, tuple[int, int]] = {}
+        self.seen = Noted(database, _mark_seen, "seen_sessions_not_written")
 
     @property
     def now(self) -> int:
@@ -79,23 +76,12 @@ class Sessions:
         """Somebody came with it. That is written from time to time, never by whoever came."""
         now = self.now
         if now - seen_at >= SEEN_EVERY_S:
-            self._seen[session_id] = now, _end_of(created_at, now)
+            self.seen.note(session_id, (now, _end_of(created_at, now)))
 
-    async def write_for_ever(self, every_s: float) -> None:
-        while True:
-            await asyncio.sleep(every_s)
-            try:
-                await self.write()
-            except Exception:  # a database that is away comes back, and the next requests tell the same
-                log.exception("seen_sessions_not_written")
 
-    async def write(self) -> None:
-        """In one order everywhere, so that two panels never wait for each other."""
-        seen, self._seen = sorted(self._seen.items()), {}
-        if seen:
-            async with self._database.writing_rows() as connection:
-                rows = [{"its_id": id_, "seen_at": at, "expires_at": until} for id_, (at, until) in seen]
-                await connection.execute(_SEEN, rows)
+async def _mark_seen(connection: AsyncConnection, seen: Sequence[tuple[str, tuple[int, int]]]) -> None:
+    rows = [{"its_id": id_, "seen_at": at, "expires_at": until} for id_, (at, until) in seen]
+    await connection.execute(_SEEN, rows)
 
 
 async def carry_over(session: AsyncSession, session_id: str, token_version: int) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import assert_never
 
 import structlog
@@ -14,9 +15,9 @@ from ctrl_alt_play.panel.gateway.base import Arrival, Fact, Gateway, OutOfStep, 
 from ctrl_alt_play.panel.intake import axes, durable, part1, plain, responses, truth, welcome
 from ctrl_alt_play.panel.intake.catching_up import CatchingUp
 from ctrl_alt_play.panel.intake.presence import Presence
-from ctrl_alt_play.panel.intake.seen import Seen
 from ctrl_alt_play.panel.intake.taking import Taking
 from ctrl_alt_play.panel.nodes import service as nodes
+from ctrl_alt_play.panel.noted import Noted
 from ctrl_alt_play.panel.operations.progress import Progress
 from ctrl_alt_play.panel.operations.watched import Watched
 from ctrl_alt_play.panel.servers.turns import Turns
@@ -48,7 +49,7 @@ class Recorder:
         watched: Watched,
         turns: Turns,
         progress: Progress,
-        seen: Seen,
+        seen: Noted[datetime],
         consoles: Consoles,
         meters: Meters,
         clock: Clock,

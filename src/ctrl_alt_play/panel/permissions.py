@@ -62,3 +62,8 @@ GRANTED: dict[Permission, frozenset[Role]] = {
 def is_granted(permission: Permission, *, is_admin: bool) -> bool:
     """Whether someone may do it at all: an administrator, or the owner of the thing, which what they can see already decided."""
     return (Role.ADMIN if is_admin else Role.OWNER) in GRANTED[permission]
+
+
+def granted(*, is_admin: bool) -> list[Permission]:
+    """All that someone may do, on what they can see."""
+    return [permission for permission in Permission if is_granted(permission, is_admin=is_admin)]

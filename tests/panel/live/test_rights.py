@@ -176,6 +176,10 @@ async def test_whoever_is_no_administrator_any_more_sees_their_own_alone(
         for topic in topics:
             await viewer.sees(topic, "revoked")
         await until(lambda: viewer.listed("servers") == {})
+        (told,) = [one["permissions"] for one in viewer.frames if one["kind"] == "rights"]
+        assert told == (await person.get("/api/auth/me"))["permissions"]
+        assert "servers.create" in viewer.frames[0]["permissions"]
+        assert "servers.create" not in told
 
 
 async def test_rights_that_ended_without_a_word_are_missed_at_the_next_subscription(

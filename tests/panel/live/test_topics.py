@@ -6,6 +6,8 @@ from tests.fakes.part2_agent import Part2Agent
 from tests.panel.live.support import Viewer
 from tests.panel.support import PanelUnderTest, Person, unique, until
 
+from ctrl_alt_play.panel.permissions import granted
+
 
 async def test_a_server_is_told_as_it_is_and_then_as_it_changes(panel: PanelUnderTest, owner: Person) -> None:
     agent = await panel.connected(await panel.part2_agent())
@@ -95,7 +97,7 @@ def _percent(viewer: Viewer, topic: str) -> float | None:
 async def test_who_says_their_token_first_needs_no_header(panel: PanelUnderTest, owner: Person) -> None:
     async with Viewer(panel, owner, by_header=False) as viewer:
         await viewer.subscribe("servers")
-        assert viewer.frames[0] == {"kind": "hello", "user": owner.username}
+        assert viewer.frames[0] == {"kind": "hello", "user": owner.username, "permissions": granted(is_admin=False)}
         assert viewer.of("servers")[0]["kind"] == "page"
 
 

@@ -4,6 +4,7 @@ import type { components, paths } from "./schema";
 type Schemas = components["schemas"];
 export type Server = Schemas["ServerView"];
 export type Status = Schemas["Status"];
+export type Node = Schemas["NodeView"];
 export type Operation = Schemas["OperationView"];
 export type User = Schemas["UserView"];
 export type Figures = Schemas["Figures"];

@@ -1626,6 +1626,11 @@ export interface components {
             /** New Password */
             new_password: string;
         };
+        /**
+         * Permission
+         * @enum {string}
+         */
+        Permission: "account.self" | "users.manage" | "nodes.manage" | "servers.see" | "servers.create" | "servers.update" | "servers.hold" | "servers.adopt" | "servers.delete" | "servers.start" | "servers.stop" | "servers.restart" | "servers.kill" | "servers.command" | "servers.status" | "servers.console" | "servers.events" | "operations.see" | "operations.cancel";
         /** Port */
         Port: {
             /** Internal */
@@ -2141,6 +2146,11 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+            /**
+             * Permissions
+             * @description What they may do, on what they can see.
+             */
+            readonly permissions: components["schemas"]["Permission"][];
         };
         /** ValidationError */
         ValidationError: {

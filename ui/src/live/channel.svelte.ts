@@ -9,9 +9,17 @@ export interface Frame {
   more?: boolean;
   code?: string;
   message?: string;
+  permissions?: string[];
 }
 
 type Listener = (frame: Frame) => void;
+
+interface Told {
+  /** The session has ended; nothing is tried any more. */
+  onSignedOut: () => void;
+  /** What one may do by now. */
+  onRights: (permissions: string[]) => void;
+}
 
 interface Subscription {
   listener: Listener;
@@ -33,8 +41,7 @@ export class Channel {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
 
-  /** `onSignedOut`: the session has ended; nothing is tried any more. */
-  constructor(private readonly onSignedOut: () => void) {
+  constructor(private readonly told: Told) {
     addEventListener("online", () => this.#retryNow());
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.#retryNow());
     this.#connect();
@@ -70,6 +77,7 @@ export class Channel {
   #hear(frame: Frame): void {
     clearTimeout(this.#silence);
     this.#silence = setTimeout(() => this.#socket?.close(), SILENCE_S * 1000);
+    if (frame.permissions) this.told.onRights(frame.permissions);
     if (frame.kind === "hello") {
       this.state = "open";
       this.#attempts = 0;
@@ -86,7 +94,7 @@ export class Channel {
     clearTimeout(this.#silence);
     if (code === SIGNED_OUT) {
       this.close();
-      this.onSignedOut();
+      this.told.onSignedOut();
       return;
     }
     const ceiling = Math.min(LONGEST_PAUSE_S, 2 ** this.#attempts++);

@@ -5,17 +5,16 @@ import type { Channel, Frame } from "./channel.svelte";
 export class Listing<Row extends { id: string }> {
   rows = new SvelteMap<string, Row>();
   isWhole = $state(false);
-  readonly end: () => void;
-
   #coming: Map<string, Row> | null = null;
 
   constructor(channel: Channel, topic: string) {
-    this.end = channel.subscribe(topic, (frame) => this.#take(frame));
+    channel.subscribe(topic, (frame) => this.#take(frame));
   }
 
   #take(frame: Frame): void {
     if (frame.kind === "page") this.#takePage(frame);
     else if (frame.kind === "changed") this.#put(frame.data as Row);
+    else if (frame.kind === "revoked") this.#forget();
     else if (frame.kind === "removed") this.#drop((frame.data as { id: string }).id);
   }
 
@@ -34,6 +33,12 @@ export class Listing<Row extends { id: string }> {
   #put(row: Row): void {
     this.#coming?.set(row.id, row);
     this.rows.set(row.id, row);
+  }
+
+  #forget(): void {
+    this.#coming = null;
+    this.rows.clear();
+    this.isWhole = false;
   }
 
   #drop(id: string): void {

@@ -1,5 +1,29 @@
-import { api, Failed, the, type User } from "../api/client";
+import { api, Failed, the, type Node, type Operation, type Server, type User } from "../api/client";
 import { Channel } from "../live/channel.svelte";
+import { Listing } from "../live/listing.svelte";
+
+export type Permission = User["permissions"][number];
+
+/** All that one may see, each list asked for when it is first looked at, and kept true from then on. */
+class Lists {
+  #servers?: Listing<Server>;
+  #nodes?: Listing<Node>;
+  #operations?: Listing<Operation>;
+
+  constructor(private readonly channel: Channel) {}
+
+  get servers(): Listing<Server> {
+    return (this.#servers ??= new Listing(this.channel, "servers"));
+  }
+
+  get nodes(): Listing<Node> {
+    return (this.#nodes ??= new Listing(this.channel, "nodes"));
+  }
+
+  get operations(): Listing<Operation> {
+    return (this.#operations ??= new Listing(this.channel, "operations"));
+  }
+}
 
 /** Who is here. `user` is undefined until that is known, and null for nobody. */
 class Session {
@@ -8,6 +32,7 @@ class Session {
   /** There are no accounts yet: whoever has the panel's code makes the first. */
   isSetupNeeded = $state(false);
   channel = $state.raw<Channel | null>(null);
+  lists = $state.raw<Lists | null>(null);
 
   async begin(): Promise<void> {
     try {
@@ -17,6 +42,10 @@ class Session {
       this.isSetupNeeded = (await the(api.GET("/api/setup"))).is_needed;
       this.user = null;
     }
+  }
+
+  may(permission: Permission): boolean {
+    return this.user?.permissions.includes(permission) ?? false;
   }
 
   async signIn(username: string, password: string): Promise<void> {
@@ -37,15 +66,29 @@ class Session {
     this.user = user;
     this.hasEnded = false;
     this.isSetupNeeded = false;
-    this.channel = new Channel(() => {
-      this.hasEnded = true;
-      this.#leave();
+    const channel = new Channel({
+      onSignedOut: () => {
+        this.hasEnded = true;
+        this.#leave();
+      },
+      onRights: (permissions) => this.#become(permissions as Permission[]),
     });
+    this.channel = channel;
+    this.lists = new Lists(channel);
+  }
+
+  /** The panel says what one may do by now: at each connection, and when it changes. */
+  #become(permissions: Permission[]): void {
+    const user = this.user;
+    if (!user || !this.channel || `${user.permissions}` === `${permissions}`) return;
+    this.user = { ...user, permissions };
+    this.lists = new Lists(this.channel);
   }
 
   #leave(): void {
     this.channel?.close();
     this.channel = null;
+    this.lists = null;
     this.user = null;
   }
 }

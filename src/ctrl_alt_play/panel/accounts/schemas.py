@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, computed_field
 
 from ctrl_alt_play.clock import at_seconds
 from ctrl_alt_play.panel.models import UserSession
 from ctrl_alt_play.panel.names import Username
+from ctrl_alt_play.panel.permissions import Permission, granted
 
 Password = Annotated[str, StringConstraints(min_length=10, max_length=1024)]
 
@@ -67,6 +68,11 @@ class UserView(BaseModel):
     username: str
     is_admin: bool
     created_at: datetime
+
+    @computed_field
+    def permissions(self) -> list[Permission]:
+        """What they may do, on what they can see."""
+        return granted(is_admin=self.is_admin)
 
 
 class SessionView(BaseModel):

@@ -13,11 +13,10 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from ctrl_alt_play.panel.browsers import ensure_same_origin, secret_of
 from ctrl_alt_play.panel.errors import PROBLEM_TYPE, FieldProblem, Invalid, PanelError, Unauthenticated
-from ctrl_alt_play.panel.live import messages, topics
+from ctrl_alt_play.panel.live import messages, rights, topics
 from ctrl_alt_play.panel.live.channel import Channel, Ending
 from ctrl_alt_play.panel.live.frames import frame, problem
 from ctrl_alt_play.panel.live.hub import GOING_AWAY, Hub
-from ctrl_alt_play.panel.live.rights import POLICY
 from ctrl_alt_play.panel.permissions import Permission
 from ctrl_alt_play.panel.security import Allowed, Claims, Tokens, identify
 
@@ -72,7 +71,7 @@ async def _open(websocket: WebSocket, claims: Claims) -> Channel:
 
 
 async def _serve(websocket: WebSocket, channel: Channel) -> None:
-    channel.answer(frame("hello", user=channel.actor.username))
+    channel.answer(frame("hello", **rights.about(channel.actor)))
     async with asyncio.TaskGroup() as group:
         both = (
             group.create_task(_hear(websocket, channel), name="hear viewer"),
@@ -141,7 +140,7 @@ async def _heed(websocket: WebSocket, channel: Channel, text: str) -> None:
 async def _refuse(websocket: WebSocket, error: PanelError) -> None:
     """Before the upgrade with a status that any HTTP client understands."""
     if websocket.application_state is WebSocketState.CONNECTED:
-        await _end(websocket, Ending(POLICY, error.code, error.detail))
+        await _end(websocket, Ending(rights.POLICY, error.code, error.detail))
         return
     request_id = websocket.state.request_id
     headers = {**error.headers, "X-Request-Id": request_id}

@@ -1,6 +1,7 @@
 """What viewers may see, looked at again while they look: when it changes, and from time to time."""
 
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -8,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ctrl_alt_play.panel.errors import Forbidden, Unauthenticated
 from ctrl_alt_play.panel.live.channel import Channel, Ending
 from ctrl_alt_play.panel.live.dirty import pieces
+from ctrl_alt_play.panel.live.frames import frame
 from ctrl_alt_play.panel.live.states import Listing
 from ctrl_alt_play.panel.live.topics import NEEDED, OF_A_SERVER, Kind
 from ctrl_alt_play.panel.live.watchers import Watchers
 from ctrl_alt_play.panel.models import Server, User
-from ctrl_alt_play.panel.permissions import is_granted
+from ctrl_alt_play.panel.permissions import granted, is_granted
 from ctrl_alt_play.panel.security import Actor, Claims
 from ctrl_alt_play.panel.sessions import standing
 
@@ -33,6 +35,11 @@ def ensure(actor: Actor, kind: Kind) -> None:
     """Raises: Forbidden. Which servers someone may see is another question."""
     if not _may(actor, kind):
         raise Forbidden("That is for administrators.")
+
+
+def about(actor: Actor) -> dict[str, Any]:
+    """What viewers are told of themselves: when they come (`hello`), and when it changes (`rights`)."""
+    return {"user": actor.username, "permissions": granted(is_admin=actor.is_admin)}
 
 
 def _may(actor: Actor, kind: Kind) -> bool:
@@ -58,6 +65,7 @@ def become(channel: Channel, actor: Actor) -> set[str]:
     channel.actor = actor
     if not is_another:
         return set()
+    channel.answer(frame("rights", **about(actor)))
     for subscription in list(channel.subscriptions.values()):
         if not _may(actor, subscription.topic.kind):
             subscription.revoke()

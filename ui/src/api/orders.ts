@@ -1,0 +1,21 @@
+import { api, the, type Operation, type Server, type Status } from "./client";
+
+export const ORDERS = ["start", "stop", "restart", "kill"] as const;
+export type Order = (typeof ORDERS)[number];
+
+/** Asks that a server be started, stopped and so on; what its node does is told on the live channel. Throws: `Failed`. */
+export function order(kind: Order, serverId: string): Promise<Operation> {
+  return the(api.POST(`/api/servers/{server_id}/${kind}`, { params: { path: { server_id: serverId } } }));
+}
+
+const FROM: Record<Order, readonly Status[]> = {
+  start: ["OFFLINE", "CRASHED"],
+  stop: ["RUNNING", "STARTING"],
+  restart: ["RUNNING", "STARTING"],
+  kill: ["RUNNING", "STARTING", "STOPPING"],
+};
+
+/** Whether it makes sense by what is known of the server; one that waits to be started again can be stopped from that. */
+export function isSensible(kind: Order, server: Server): boolean {
+  return FROM[kind].includes(server.status) || (kind === "stop" && server.restart_at !== null);
+}

@@ -1,0 +1,35 @@
+import type { servers as english } from "../en/servers";
+
+export const servers: typeof english = {
+  servers: {
+    title: "Server",
+    search: "Server finden",
+    none: "Es gibt noch keine Server.",
+    noneHint: "Ein Server ist ein Spiel: eine Welt, eine Arena. Erstelle den ersten.",
+    noMatch: "Kein Server passt. Ändere den Filter, um andere zu sehen.",
+    count: (n) => `${n} Server`,
+    create: "Server erstellen",
+    name: "Name",
+    status: "Status",
+    node: "Node",
+    players: "Spieler",
+    cpu: "CPU",
+    memory: "Speicher",
+    address: "Adresse",
+    all: "Alle",
+    cards: "Karten",
+    table: "Tabelle",
+    layout: "Ansicht",
+  },
+  status: {
+    RUNNING: "Läuft",
+    STARTING: "Startet",
+    STOPPING: "Stoppt",
+    OFFLINE: "Gestoppt",
+    CRASHED: "Abgestürzt",
+    INSTALLING: "Wird installiert",
+    INSTALL_FAILED: "Installation fehlgeschlagen",
+    UNKNOWN: "Unbekannt",
+    SUSPENDED: "Gesperrt",
+  },
+};

@@ -11,6 +11,7 @@ SERVER_ID = "3f0c"
 SERVER = {
     "id": SERVER_ID,
     "name": "arena",
+    "tags": ["duel", "eu"],
     "node_id": "first",
     "status": "CRASHED",
     "status_since": "2026-01-01T12:00:00Z",

@@ -1,6 +1,7 @@
 """What the commands ask of a panel, what they print, and how they end."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +54,19 @@ def test_one_variable_is_set_or_removed_and_the_others_stay(panel: FakePanel) ->
     assert body == {"environment": {"MODE": "ffa", "MOTD": "a=b"}}
 
 
+def test_a_tag_is_given_or_taken_and_the_others_stay(panel: FakePanel) -> None:
+    body = changed(panel, "--tag", "EU", "--tag", "Weekend", "--untag", " Duel")
+    assert body == {"tags": ["eu", "weekend"]}
+
+
+def test_a_server_is_created_with_tags(panel: FakePanel, tmp_path: Path) -> None:
+    panel.answers["POST", "/api/servers"] = (202, OPERATION)
+    file = tmp_path / "server.json"
+    file.write_text('{"name": "arena", "tags": ["old"]}')
+    assert run("server", "create", str(file), "--tag", "eu", "--tag", "duel", "--no-wait").exit_code == 0
+    assert panel.changes == [("POST", "/api/servers", {"name": "arena", "tags": ["eu", "duel"]})]
+
+
 @pytest.mark.parametrize("wrong", [[], ["--memory", "lots"], ["--env", "MODE"], ["--env", "=1"], ["--cpu", "fast"]])
 def test_an_update_of_nothing_or_nonsense_is_wrong_usage(panel: FakePanel, wrong: list[str]) -> None:
     assert run("server", "update", SERVER_ID, *wrong).exit_code == 2
@@ -87,7 +101,10 @@ def test_a_name_is_enough_to_find_a_server(panel: FakePanel) -> None:
 
 def test_the_list_tells_what_the_status_alone_does_not(panel: FakePanel) -> None:
     panel.answers["GET", "/api/servers"] = {"items": [SERVER], "next_cursor": None}
-    assert "starts again at" in run("server", "list").stdout
+    listed = run("server", "list", "--tag", "eu")
+    assert "starts again at" in listed.stdout
+    assert "duel, eu" in listed.stdout
+    assert panel.asked[-1][2] == {"tag": "eu"}
 
 
 CRASH = {

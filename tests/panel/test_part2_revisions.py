@@ -62,10 +62,10 @@ async def test_a_change_that_is_refused_for_good_leaves_all_as_it_was(
     panel: PanelUnderTest, admin: Person, code: str
 ) -> None:
     agent = await panel.connected(await panel.part2_agent())
-    server_id = await panel.server(agent, name="before", ports=[port(3001), port(3002)])
+    server_id = await panel.server(agent, name="before", tags=["before"], ports=[port(3001), port(3002)])
     before = await known(admin, server_id)
     agent.refusals["update_server"] = (code, "That cannot be.")
-    change = {"name": "after", "image": "games/other:1", "ports": [port(3002), port(3003)]}
+    change = {"name": "after", "tags": [], "image": "games/other:1", "ports": [port(3002), port(3003)]}
     problem = await admin.patch(f"/api/servers/{server_id}", change, 422)
     assert await known(admin, server_id) == before
     assert await ports_held(panel, server_id) == {3001, 3002}

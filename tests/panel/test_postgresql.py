@@ -61,9 +61,10 @@ async def test_a_server_lives_on_postgresql_as_on_sqlite(postgresql: str, tmp_pa
     async with PanelUnderTest(config) as panel:
         agent = await panel.connected(await panel.agent(tells_legacy=True))
         owner = await panel.person("olga")
-        server_id = await panel.server(agent, owner, ports=[{"internal": 1, "external": 27960, "protocol": "udp"}])
+        ports = [{"internal": 1, "external": 27960, "protocol": "udp"}]
+        server_id = await panel.server(agent, owner, tags=["é"], ports=ports)
         await panel.admin.post(
-            "/api/servers", panel.new(agent, ports=[{"internal": 1, "external": 27960, "protocol": "udp"}]), 409
+            "/api/servers", panel.new(agent, ports=ports), 409
         )
         for action in ("start", "restart", "status", "stop", "start"):
             await owner.done(f"/api/servers/{server_id}/{action}")
@@ -71,7 +72,8 @@ async def test_a_server_lives_on_postgresql_as_on_sqlite(postgresql: str, tmp_pa
         data = {"serverId": server_id, "status": "start_failed", "error": "with a \x00 in it"}
         await agent.event("server_status_changed", data)
         await panel.admin.patch(f"/api/users/{panel.admin.id}", {"is_admin": False}, 409)
-        assert (await owner.get("/api/servers", name="SERVER"))["items"][0]["id"] == server_id
+        assert (await owner.get("/api/servers", name="SERVER", tag="É"))["items"][0]["id"] == server_id
+        assert (await owner.get("/api/servers", tag="e"))["items"] == []
         agent.die()
         await owner.sees(server_id, "UNKNOWN")
         await agent.come()

@@ -247,6 +247,29 @@ async def test_servers_are_found_by_part_of_their_name_and_by_node(panel: PanelU
     assert (await admin.get(path, node_id="elsewhere"))["items"] == []
 
 
+async def test_servers_are_found_by_a_whole_tag(panel: PanelUnderTest, admin: Person) -> None:
+    agent = await panel.connected(await panel.agent())
+    tags = [["eu", "100%"], ["eu west", 'a"eu"'], ["EU ", "é\\", "eu"]]
+    made = [await panel.server(agent, tags=each) for each in tags]
+
+    async def tagged(tag: str) -> set[int]:
+        found = (await admin.get("/api/servers", node_id=agent.node_id, tag=tag))["items"]
+        return {made.index(server["id"]) for server in found}
+
+    assert (await admin.get(f"/api/servers/{made[2]}"))["tags"] == ["eu", "é\\"]
+    assert [await tagged(tag) for tag in ("eu", "Eu", "eu west", "É\\", "100%", "1", "e%", "west")] == [
+        *({0, 2}, {0, 2}, {1}, {2}, {0}),
+        *(set[int](), set[int](), set[int]()),
+    ]
+
+
+@pytest.mark.parametrize("tags", [["a"] * 11, ["x" * 33], [" "], ["a\u202eb"], "eu"])
+async def test_tags_that_nobody_could_use_are_refused(panel: PanelUnderTest, admin: Person, tags: Any) -> None:
+    agent = await panel.agent()
+    problem = await admin.post("/api/servers", panel.new(agent, tags=tags), 422)
+    assert problem["fields"][0]["field"].startswith("tags")
+
+
 async def test_servers_come_in_pages_also_where_names_are_the_same(panel: PanelUnderTest, admin: Person) -> None:
     agent = await panel.connected(await panel.agent())
     made = {await panel.server(agent, name=name) for name in ("same", "same", "same", "other", "third")}

@@ -61,16 +61,21 @@ async def test_values_of_variables_are_no_part_of_an_operation(
     assert (await admin.get(f"/api/servers/{server_id}"))["environment"] == {"RCON": "hunter2"}
 
 
-async def test_a_change_of_the_name_alone_is_done_without_the_node(
+async def test_a_change_of_name_and_tags_alone_is_done_without_the_node(
     panel: PanelUnderTest, admin: Person, agent: Part2Agent
 ) -> None:
-    server_id = await panel.server(agent)
+    server_id = await panel.server(agent, tags=["eu"])
     await agent.go()
     await panel.sees_node(agent, online=False)
-    operation = await admin.patch(f"/api/servers/{server_id}", {"name": "Another"}, 202)
-    assert (operation["kind"], operation["state"]) == ("update", "succeeded")
+    for change in ({"name": "Another"}, {"tags": ["Duel", " eu", "duel"]}):
+        operation = await admin.patch(f"/api/servers/{server_id}", change, 202)
+        assert (operation["kind"], operation["state"]) == ("update", "succeeded")
     server = await admin.get(f"/api/servers/{server_id}")
-    assert (server["name"], server["revision"]) == ("Another", 1)
+    assert (server["name"], server["tags"], server["revision"]) == ("Another", ["duel", "eu"], 1)
+    await admin.patch(f"/api/servers/{server_id}", {"name": "Third", "tags": None}, 202)
+    assert (await admin.get(f"/api/servers/{server_id}"))["tags"] == ["duel", "eu"]
+    await admin.patch(f"/api/servers/{server_id}", {"tags": []}, 202)
+    assert (await admin.get(f"/api/servers/{server_id}"))["tags"] == []
 
 
 async def test_a_server_of_an_older_agent_can_be_renamed_but_not_changed(panel: PanelUnderTest, admin: Person) -> None:

@@ -27,6 +27,8 @@ CrashRestart = Annotated[
 def update(
     server: ServerArgument,
     name: Annotated[str | None, typer.Option(help="Another name.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Gives it a tag; may be repeated.")] = None,
+    untag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="Takes a tag away.")] = None,
     image: Annotated[str | None, typer.Option(help="Another container image.")] = None,
     startup: Annotated[str | None, typer.Option(help="The command that runs the game; empty: the image's own.")] = None,
     env: Annotated[
@@ -65,12 +67,14 @@ def update(
         query=given(protocol=query) or None,
         console=given(tty=tty, keep_bytes=console_size, keep_days=console_days),
     )
-    if not (body or env or unset):
+    if not (body or env or unset or tag or untag):
         raise typer.BadParameter("say what is to change; --help tells what can be")
     with Api(Login.load()) as api:
         found = find(api, server)
         if env or unset:
             body["environment"] = _environment(found["environment"], env or [], unset or [])
+        if tag or untag:
+            body["tags"] = _tags(found["tags"], tag or [], untag or [])
         operation = api.call("PATCH", f"/api/servers/{found['id']}", body)
         show_operation(api, operation, wait=wait, as_json=as_json)
 
@@ -100,3 +104,9 @@ def _environment(present: dict[str, str], changed: list[str], removed: list[str]
     """The API takes an environment as a whole."""
     variables = dict(one.split("=", 1) for one in changed)
     return {name: value for name, value in {**present, **variables}.items() if name not in removed}
+
+
+def _tags(present: list[str], added: list[str], removed: list[str]) -> list[str]:
+    """Likewise. They are in small letters."""
+    added, removed = ([one.strip().lower() for one in each] for each in (added, removed))
+    return [one for one in dict.fromkeys([*present, *added]) if one not in removed]

@@ -25,19 +25,22 @@ TimeoutOption = Annotated[
 
 
 @app.command("list")
-def list_(*, as_json: JsonOption = False) -> None:
+def list_(
+    tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None, *, as_json: JsonOption = False
+) -> None:
     """All servers that you may see."""
     with Api(Login.load()) as api:
-        servers = api.every("/api/servers")
+        servers = api.every("/api/servers", **given(tag=tag))
     if as_json:
         show_json(servers)
         return
     rows = []
     for server in servers:
         ports = ", ".join(f"{port['external']}/{port['protocol']}" for port in server["ports"])
-        known = (server["status"], server["status_since"], server["node_id"], ports or None, server["detail"])
-        rows.append((server["id"], server["name"], *known))
-    show_table(("ID", "NAME", "STATUS", "SINCE", "NODE", "PORTS", "DETAIL"), rows)
+        tags = ", ".join(server["tags"])
+        known = (server["status"], server["status_since"], server["node_id"], ports or None, tags or None)
+        rows.append((server["id"], server["name"], *known, server["detail"]))
+    show_table(("ID", "NAME", "STATUS", "SINCE", "NODE", "PORTS", "TAGS", "DETAIL"), rows)
 
 
 @app.command()
@@ -45,6 +48,7 @@ def create(
     file: Annotated[
         Path, typer.Argument(help="A JSON file as POST /api/servers takes it; - for standard input.", allow_dash=True)
     ],
+    tag: Annotated[list[str] | None, typer.Option(help="Its tags, whatever the file says; may be repeated.")] = None,
     *,
     wait: WaitOption = True,
     as_json: JsonOption = False,
@@ -55,6 +59,8 @@ def create(
         body = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise typer.BadParameter(f"{file} is no JSON that can be read: {error}") from error
+    if tag and isinstance(body, dict):
+        body["tags"] = tag
     with Api(Login.load()) as api:
         show_operation(api, api.call("POST", "/api/servers", body), wait=wait, as_json=as_json)
 

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from ctrl_alt_play.characters import is_unseen, shown
 
@@ -13,6 +13,10 @@ def _visible(name: str) -> str:
     if unseen:
         raise ValueError(f"leave out what cannot be seen in a name: {', '.join(unseen)}")
     return name
+
+
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
 
 
 def _spelled(others: str) -> AfterValidator:
@@ -30,6 +34,11 @@ def _spelled(others: str) -> AfterValidator:
 
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), AfterValidator(_visible)]
+Tag = Annotated[
+    str, StringConstraints(strip_whitespace=True, to_lower=True, min_length=1, max_length=32), AfterValidator(_visible)
+]
+"""In small letters, so that a word is one tag however it was typed."""
+Tags = Annotated[tuple[Tag, ...], Field(max_length=10), AfterValidator(_each_once)]
 NodeId = Annotated[str, _spelled("_.-")]
 """Fits a header, a folder, and a container's label."""
 Username = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True), _spelled("_.@-")]

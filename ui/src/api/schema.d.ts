@@ -42,7 +42,7 @@ export interface paths {
         head?: never;
         /**
          * Change Server
-         * @description What it is made of takes effect at its next start. A change of the name alone is the panel's own: its operation has succeeded at once.
+         * @description What it is made of takes effect at its next start. A name and tags are the panel's own: a change of them alone has succeeded at once.
          */
         patch: operations["change_server_api_servers__server_id__patch"];
         trace?: never;
@@ -1340,6 +1340,11 @@ export interface components {
             console: components["schemas"]["ConsoleRule"];
             /** Name */
             name: string;
+            /**
+             * Tags
+             * @default []
+             */
+            tags: string[];
             /** Node Id */
             node_id: string;
             /**
@@ -1814,6 +1819,11 @@ export interface components {
              * @default
              */
             name: string;
+            /**
+             * Tags
+             * @description all of them; an empty list: none any more
+             */
+            tags?: string[] | null;
         };
         /**
          * ServerSample
@@ -1935,6 +1945,8 @@ export interface components {
             id: string;
             /** Name */
             name: string;
+            /** Tags */
+            tags: string[];
             /** Node Id */
             node_id: string;
             /** Owner Id */
@@ -2181,6 +2193,7 @@ export interface operations {
                 cursor?: string | null;
                 node_id?: string | null;
                 name?: string | null;
+                tag?: string | null;
             };
             header?: never;
             path?: never;

@@ -17,6 +17,8 @@ class Server(Base):
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     name: Mapped[str] = mapped_column(String(128), index=True)
+    tags: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    """By which people group servers; of no meaning to anybody else."""
     node_id: Mapped[str] = mapped_column(ForeignKey("nodes.id"), index=True)
     owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
     specification: Mapped[dict[str, Any]] = mapped_column(JSON)

@@ -8,6 +8,7 @@ from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.db import Database, Reading, database_of
 from ctrl_alt_play.panel.errors import Forbidden
 from ctrl_alt_play.panel.models import OperationKind
+from ctrl_alt_play.panel.names import Tag
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.schemas import OperationView
 from ctrl_alt_play.panel.operations.views import Showing
@@ -83,8 +84,9 @@ async def list_servers(
     cursor: str | None = None,
     node_id: str | None = None,
     name: Annotated[str | None, Query(max_length=128)] = None,
+    tag: Tag | None = None,
 ) -> Page[ServerView]:
-    found = await service.list_visible(session, actor, limit, cursor, node_id, name)
+    found = await service.list_visible(session, actor, limit, cursor, node_id=node_id, name=name, tag=tag)
     servers, next_cursor = cut(found, limit, lambda server: (server.name, server.id))
     return Page(items=await views.views(session, servers, present), next_cursor=next_cursor)
 
@@ -114,7 +116,7 @@ async def change_server(
     actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_UPDATE))],
     key: Key = None,
 ) -> OperationView:
-    """What it is made of takes effect at its next start. A change of the name alone is the panel's own: its operation has succeeded at once."""
+    """What it is made of takes effect at its next start. A name and tags are the panel's own: a change of them alone has succeeded at once."""
     return await show.view(await orders.update(actor, server_id, change, key=key))
 
 

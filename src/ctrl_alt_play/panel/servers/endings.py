@@ -34,6 +34,7 @@ def memory(server: Server) -> dict[str, Any]:
         "hold": server.hold,
         "hold_since": None if server.hold_since is None else server.hold_since.isoformat(),
         "name": server.name,
+        "tags": server.tags,
     }
 
 
@@ -116,8 +117,9 @@ async def _put_back(session: AsyncSession, operation: Operation, server: Server)
     became = undo["became"]
     later = [one for one in await _open(session, server.id) if one.id != operation.id]
     later = [one for one in later if _undo_of(one)["revision"] >= became["revision"]]
-    if server.name == became["name"] and not later:
-        server.name = undo["name"]
+    for own in ("name", "tags"):
+        if getattr(server, own) == became.get(own) and not later:
+            setattr(server, own, undo[own])
     if server.revision == became["revision"] and not later:
         _restore(server, undo)
         server.revision = undo["revision"]

@@ -132,7 +132,7 @@ class Orders:
             server = await changes.lock(session, actor, server_id)
             before = endings.memory(server)
             await changes.respecify(session, server, change.applied_to(service.specification_of(server)))
-            server.name = change.new_name or server.name
+            _call(server, change)
             return await self._change(session, server, actor, before, _told_of(change, server), key)
 
         return await self._place(actor, OperationKind.UPDATE, server_id, write, key)
@@ -140,9 +140,9 @@ class Orders:
     async def _rename(
         self, session: AsyncSession, actor: Actor, server_id: str, change: ServerChange, key: str | None
     ) -> Written:
-        """A name is the panel's own, so no node has a part in it."""
+        """A name and tags are the panel's own, so no node has a part in them."""
         server = await service.get_visible(session, actor, server_id)
-        server.name = change.new_name or server.name
+        _call(server, change)
         operation = self._new(server, actor, OperationKind.UPDATE, _told_of(change, server), key)
         operations.succeed(operation, self._clock.utc())
         return operation, server
@@ -305,6 +305,11 @@ class Orders:
         async with self._database.reading() as session:
             first = await operations.named(session, actor, key)
         return None if first is None else _same(first, kind, server_id)
+
+
+def _call(server: Server, change: ServerChange) -> None:
+    server.name = change.name or server.name
+    server.tags = server.tags if change.tags is None else list(change.tags)
 
 
 def _told_of(change: ServerChange, server: Server) -> dict[str, Any]:

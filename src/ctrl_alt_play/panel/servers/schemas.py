@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ctrl_alt_play.panel.models import OperationKind, OperationState
-from ctrl_alt_play.panel.names import Name, NodeId
+from ctrl_alt_play.panel.names import Name, NodeId, Tags
 from ctrl_alt_play.panel.servers import recipe
 from ctrl_alt_play.panel.servers.figures import Figures
 from ctrl_alt_play.panel.servers.recipe import (
@@ -30,6 +30,7 @@ class NewServer(Recipe):
     """What the server is made of, and whose it is and where."""
 
     name: Name
+    tags: Tags = ()
     node_id: NodeId
     owner_id: OwnerId | None = Field(default=None, description="left out: whoever makes it")
 
@@ -39,6 +40,7 @@ class ServerChange(Recipe):
 
     image: str = Field(default="", min_length=1, max_length=512)
     name: Name = ""
+    tags: Tags | None = Field(default=None, description="all of them; an empty list: none any more")
 
     @model_validator(mode="before")
     @classmethod
@@ -54,12 +56,9 @@ class ServerChange(Recipe):
         return self
 
     @property
-    def new_name(self) -> str | None:
-        return self.name or None
-
-    @property
     def changes_recipe(self) -> bool:
-        return self.model_fields_set != {"name"}
+        """A name and tags are the panel's own."""
+        return not self.model_fields_set <= {"name", "tags"}
 
     def applied_to(self, specification: Specification) -> Specification:
         return recipe.changed(specification, self)
@@ -134,6 +133,7 @@ class ServerStatusView(BaseModel):
 class ServerView(BaseModel):
     id: str
     name: str
+    tags: list[str]
     node_id: str
     owner_id: str
     status: Status

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import uuid4
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, Text, bindparam, select
+from sqlalchemy import cast as cast_to
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.accounts import service as accounts
@@ -72,14 +73,23 @@ async def get_target(database: Database, actor: Actor, server_id: str) -> Target
 
 
 async def list_visible(
-    session: AsyncSession, actor: Actor, limit: int, cursor: str | None, node_id: str | None, name: str | None
+    session: AsyncSession,
+    actor: Actor,
+    limit: int,
+    cursor: str | None,
+    *,
+    node_id: str | None,
+    name: str | None,
+    tag: str | None,
 ) -> Sequence[Server]:
-    """One more than `limit`, by name; `name` is any part of it."""
+    """One more than `limit`, by name; `name` is any part of it, `tag` is one whole."""
     query = visible_to(actor).order_by(Server.name, Server.id).limit(limit + 1)
     if node_id is not None:
         query = query.where(Server.node_id == node_id)
     if name:
         query = query.where(Server.name.icontains(name, autoescape=True))
+    if tag is not None:
+        query = query.where(cast_to(Server.tags, Text).contains(json.dumps(tag), autoescape=True))
     if after := read_cursor(cursor, 2):
         last_name, last_id = after
         query = query.where(
@@ -114,6 +124,7 @@ async def add(session: AsyncSession, actor: Actor, new: NewServer, now: datetime
     server = Server(
         id=str(uuid4()),
         name=new.name,
+        tags=list(new.tags),
         node_id=node.id,
         owner_id=owner_id,
         specification=stored(specification),

@@ -56,6 +56,7 @@ def _view(server: Server, node: Node, related: Sequence[Operation], present: Pre
     return ServerView(
         id=server.id,
         name=server.name,
+        tags=server.tags,
         node_id=server.node_id,
         owner_id=server.owner_id,
         created_at=server.created_at,

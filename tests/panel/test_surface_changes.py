@@ -52,6 +52,29 @@ async def test_a_change_reaches_the_node_as_the_next_revision(
     assert server["environment"] == {"MODE": "duel"}
 
 
+async def test_a_change_of_what_was_changed_meanwhile_is_refused_whole(
+    panel: PanelUnderTest, admin: Person, agent: Part2Agent
+) -> None:
+    server_id = await panel.server(agent)
+    path, name, is_first = f"/api/servers/{server_id}", unique("change"), {"If-Match": '"1"'}
+    change = {"image": "games/quake:2"}
+    answers = [await admin.api.patch(path, json=change, headers={**is_first, KEY: name}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [202, 202], "the same request, sent again"
+    late = await admin.api.patch(path, json={"image": "games/quake:3", "name": "late"}, headers=is_first)
+    assert (late.status_code, late.json()["code"]) == (412, "STALE")
+    server = await admin.get(path)
+    assert (server["image"], server["revision"], server["name"] == "late") == ("games/quake:2", 2, False)
+    nonsense = await admin.api.patch(path, json=change, headers={"If-Match": "1"})
+    assert (nonsense.status_code, nonsense.json()["fields"][0]["field"]) == (422, "If-Match")
+
+
+async def test_a_game_that_nobody_is_to_ask_any_more(panel: PanelUnderTest, admin: Person, agent: Part2Agent) -> None:
+    server_id = await panel.server(agent, query={"protocol": "quake3", "port": 27960})
+    await patched(admin, server_id, {"query": None})
+    assert (await admin.get(f"/api/servers/{server_id}"))["query"] is None
+    assert "query" not in agent.commands("update_server")[-1]["payload"]
+
+
 async def test_values_of_variables_are_no_part_of_an_operation(
     panel: PanelUnderTest, admin: Person, agent: Part2Agent
 ) -> None:

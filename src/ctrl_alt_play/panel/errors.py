@@ -76,6 +76,13 @@ class Conflict(PanelError):
     default_code = "CONFLICT"
 
 
+class Stale(PanelError):
+    """What it was meant for is another by now; nothing was done."""
+
+    status = 412
+    default_code = "STALE"
+
+
 MOST_FIELDS = 32
 """Told of at once; whoever mends these is told of the next."""
 

@@ -1741,7 +1741,8 @@ export interface components {
         };
         /**
          * ServerChange
-         * @description What is left out, or null, stays as it is. `limits`, `stop`, `readiness`, `crash` and `console` change field by field, all else as a whole.
+         * @description What is left out, or null, stays as it is; but a `query` that is null ends the asking. `limits`, `stop`, `readiness`, `crash` and
+         *     `console` change field by field, all else as a whole.
          */
         ServerChange: {
             /**
@@ -2331,6 +2332,8 @@ export interface operations {
             header?: {
                 /** @description A name of your choice for this request. Sent again by the same name it is not done again: the operation is the first one's. */
                 "Idempotency-Key"?: string | null;
+                /** @description The `revision` that the change was made from, in quotes: `"7"`. If it is another by now, nothing is changed (412). */
+                "If-Match"?: string | null;
             };
             path: {
                 server_id: string;

@@ -59,6 +59,14 @@ Key = Annotated[
         description="A name of your choice for this request. Sent again by the same name it is not done again: the operation is the first one's.",
     ),
 ]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        pattern=r'^"[0-9]{1,9}"$',
+        description='The `revision` that the change was made from, in quotes: `"7"`. If it is another by now, nothing is changed (412).',
+    ),
+]
 
 Canceller = Annotated[Actor, Depends(Allowed(Permission.OPERATIONS_CANCEL))]
 ORDERED_BY = {
@@ -115,9 +123,11 @@ async def change_server(
     show: Showing,
     actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_UPDATE))],
     key: Key = None,
+    if_match: IfMatch = None,
 ) -> OperationView:
     """What it is made of takes effect at its next start. A name and tags are the panel's own: a change of them alone has succeeded at once."""
-    return await show.view(await orders.update(actor, server_id, change, key=key))
+    revision = None if if_match is None else int(if_match.strip('"'))
+    return await show.view(await orders.update(actor, server_id, change, revision=revision, key=key))
 
 
 @router.put("/{server_id}/hold", status_code=ACCEPTED)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ctrl_alt_play.panel.errors import Conflict, FieldProblem, Invalid, NotFound
+from ctrl_alt_play.panel.errors import Conflict, FieldProblem, Invalid, NotFound, Stale
 from ctrl_alt_play.panel.models import OPEN_STATES, Node, Operation, OperationKind, Server, User
 from ctrl_alt_play.panel.security import Actor
 from ctrl_alt_play.panel.servers import service
@@ -32,6 +32,15 @@ async def lock(session: AsyncSession, actor: Actor, server_id: str) -> Server:
         sentence = f"The agent of node {server.node_id} is too old to take over a change of a server: upgrade it first."
         raise Conflict(sentence, "AGENT_TOO_OLD")
     return server
+
+
+def ensure_revision(server: Server, revision: int | None) -> None:
+    """Raises: Stale, it is another than what a change was made from."""
+    if revision is not None and server.revision != revision:
+        sentence = (
+            f"The server was changed meanwhile: it is of revision {server.revision}, not {revision}. Look at it anew."
+        )
+        raise Stale(sentence)
 
 
 async def lock_uninstalled(session: AsyncSession, actor: Actor, server_id: str) -> Server:

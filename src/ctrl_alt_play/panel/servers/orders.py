@@ -119,17 +119,27 @@ class Orders:
     ) -> Operation:
         return await self._order(actor, server_id, OperationKind.COMMAND, {"command": command.command}, key)
 
-    async def update(self, actor: Actor, server_id: str, change: ServerChange, *, key: str | None = None) -> Operation:
+    async def update(
+        self,
+        actor: Actor,
+        server_id: str,
+        change: ServerChange,
+        *,
+        revision: int | None = None,
+        key: str | None = None,
+    ) -> Operation:
         """What the server is made of from here on; its node takes it over at once, or later, and the game at its next start. What the node
         refuses for good changes nothing.
 
-        Raises also: Conflict, for a port that another server holds, or where the node's agent is too old; nothing was changed then.
+        Raises also: Conflict, for a port that another server holds, or where the node's agent is too old; Stale, where the server is not of
+        that `revision` any more; nothing was changed then.
         """
 
         async def write(session: AsyncSession) -> Written:
             if not change.changes_recipe:
                 return await self._rename(session, actor, server_id, change, key)
             server = await changes.lock(session, actor, server_id)
+            changes.ensure_revision(server, revision)
             before = endings.memory(server)
             await changes.respecify(session, server, change.applied_to(service.specification_of(server)))
             _call(server, change)

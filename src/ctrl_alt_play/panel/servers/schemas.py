@@ -36,7 +36,9 @@ class NewServer(Recipe):
 
 
 class ServerChange(Recipe):
-    """What is left out, or null, stays as it is. `limits`, `stop`, `readiness`, `crash` and `console` change field by field, all else as a whole."""
+    """What is left out, or null, stays as it is; but a `query` that is null ends the asking. `limits`, `stop`, `readiness`, `crash` and
+    `console` change field by field, all else as a whole.
+    """
 
     image: str = Field(default="", min_length=1, max_length=512)
     name: Name = ""
@@ -45,9 +47,9 @@ class ServerChange(Recipe):
     @model_validator(mode="before")
     @classmethod
     def _null_is_left_out(cls, fields: Any) -> Any:
-        return (
-            {name: value for name, value in fields.items() if value is not None} if isinstance(fields, dict) else fields
-        )
+        if not isinstance(fields, dict):
+            return fields
+        return {name: value for name, value in fields.items() if value is not None or name == "query"}
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:

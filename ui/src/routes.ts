@@ -3,6 +3,7 @@ import Servers from "./screens/Servers.svelte";
 
 export const { p, navigate, isActive, route } = createRouter({
   "/": Servers,
+  "/servers/new": () => import("./screens/Create.svelte"),
   "/servers/:id": () => import("./screens/Server.svelte"),
   "/servers/:id/:tab": () => import("./screens/Server.svelte"),
   "/setup": Servers,

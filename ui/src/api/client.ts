@@ -15,6 +15,8 @@ export interface Problem {
   code: string;
   detail: string;
   request_id?: string;
+  /** Of the operation that was refused, where there is one. */
+  operation_id?: string;
   fields?: { field: string; message: string }[];
 }
 

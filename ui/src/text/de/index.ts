@@ -2,5 +2,8 @@ import type { Texts } from "../en";
 import { shell } from "./shell";
 import { servers } from "./servers";
 import { server } from "./server";
+import { recipe } from "./recipe";
+import { create } from "./create";
+import { settings } from "./settings";
 
-export const de: Texts = { ...shell, ...servers, ...server };
+export const de: Texts = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings };

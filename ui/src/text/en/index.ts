@@ -1,8 +1,11 @@
 import { shell } from "./shell";
 import { servers } from "./servers";
 import { server } from "./server";
+import { recipe } from "./recipe";
+import { create } from "./create";
+import { settings } from "./settings";
 
 /** Every word of the page, in English: the one that all others are held to. A file for each part of the page. */
-export const en = { ...shell, ...servers, ...server };
+export const en = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings };
 
 export type Texts = typeof en;

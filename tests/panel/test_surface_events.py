@@ -79,6 +79,17 @@ async def test_events_come_in_pages_and_by_kind(owner: Person, owned: str) -> No
     assert rest["next_cursor"] is None
     started = await owner.get(path, kind="server_status_changed")
     assert [event["kind"] for event in started["items"]] == ["server_status_changed"]
+    either = await owner.get(path, kind=["server_status_changed", "server_crashed"])
+    assert len(either["items"]) == 3
+
+
+async def test_events_of_a_time_are_those_that_happened_then(owner: Person, owned: str) -> None:
+    async def found(**span: str) -> int:
+        return len((await owner.get(f"/api/servers/{owned}/events", **span))["items"])
+
+    assert await found(since="2026-01-01T12:00:00Z", until="2026-01-01T12:00:01Z") == 3
+    assert await found(until="2026-01-01T12:00:00Z") == 0
+    assert await found(since="2026-01-01T12:00:30Z") == 0
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", "WyJhIl0", "WyItMSJd", "WyI5OTk5OTk5OTk5OTk5OTk5OTk5OTkiXQ"])
@@ -135,3 +146,9 @@ async def test_administrators_read_what_happened_on_a_node(
     assert len((await admin.get(path, kind="server_crashed", limit=1))["items"]) == 1
     await owner.get(path, 403)
     await admin.get("/api/nodes/nowhere/events", 404)
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "yesterday"])
+async def test_a_time_that_no_clock_shows_is_refused(owner: Person, owned: str, time: str) -> None:
+    problem = await owner.get(f"/api/servers/{owned}/events", 422, since=time)
+    assert ["since" in wrong["field"] for wrong in problem["fields"]] == [True]

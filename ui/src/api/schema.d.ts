@@ -3543,8 +3543,12 @@ export interface operations {
     list_server_events_api_servers__server_id__events_get: {
         parameters: {
             query?: {
-                /** @description such as server_status_changed */
-                kind?: string | null;
+                /** @description such as server_status_changed; given several times, all of these */
+                kind?: string[] | null;
+                /** @description what happened then or later */
+                since?: string | null;
+                /** @description what happened before */
+                until?: string | null;
                 limit?: number;
                 cursor?: string | null;
             };
@@ -3613,8 +3617,12 @@ export interface operations {
     list_node_events_api_nodes__node_id__events_get: {
         parameters: {
             query?: {
-                /** @description such as server_status_changed */
-                kind?: string | null;
+                /** @description such as server_status_changed; given several times, all of these */
+                kind?: string[] | null;
+                /** @description what happened then or later */
+                since?: string | null;
+                /** @description what happened before */
+                until?: string | null;
                 limit?: number;
                 cursor?: string | null;
             };

@@ -1,6 +1,8 @@
 """The rules of reading events: a server's are those that its own node told, the latest first."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from pydantic import ValidationError
 from sqlalchemy import Select, select
@@ -17,8 +19,17 @@ from ctrl_alt_play.protocol.part2 import ServerCrashed
 CRASHED = "server_crashed"
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Of which kinds, and when it happened; what is None does not matter."""
+
+    kinds: Collection[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 async def list_of_server(
-    session: AsyncSession, actor: Actor, server_id: str, kind: str | None, limit: int, cursor: str | None
+    session: AsyncSession, actor: Actor, server_id: str, wanted: Wanted, limit: int, cursor: str | None
 ) -> Sequence[Event]:
     """One more than `limit`. What another node told under the server's id is not among them."""
     query = (
@@ -28,15 +39,15 @@ async def list_of_server(
     )
     if not actor.is_admin:
         query = query.where(Server.owner_id == actor.id)
-    return await _page(session, query, kind, limit, cursor)
+    return await _page(session, query, wanted, limit, cursor)
 
 
 async def list_of_node(
-    session: AsyncSession, node_id: str, kind: str | None, limit: int, cursor: str | None
+    session: AsyncSession, node_id: str, wanted: Wanted, limit: int, cursor: str | None
 ) -> Sequence[Event]:
     """One more than `limit`. Raises: NotFound."""
     await nodes.get(session, node_id)
-    return await _page(session, select(Event).where(Event.node_id == node_id), kind, limit, cursor)
+    return await _page(session, select(Event).where(Event.node_id == node_id), wanted, limit, cursor)
 
 
 async def after(session: AsyncSession, server_id: str, node_id: str, place: int, limit: int) -> Sequence[Event]:
@@ -78,10 +89,14 @@ def crash_report(event: Event) -> CrashReport:
 
 
 async def _page(
-    session: AsyncSession, query: Select[Event], kind: str | None, limit: int, cursor: str | None
+    session: AsyncSession, query: Select[Event], wanted: Wanted, limit: int, cursor: str | None
 ) -> Sequence[Event]:
-    if kind is not None:
-        query = query.where(Event.kind == kind)
+    if wanted.kinds is not None:
+        query = query.where(Event.kind.in_(wanted.kinds))
+    if wanted.since is not None:
+        query = query.where(Event.happened_at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(Event.happened_at < wanted.until)
     if (before := read_number_cursor(cursor)) is not None:
         query = query.where(Event.id < before)
     return (await session.scalars(query.order_by(Event.id.desc()).limit(limit + 1))).all()

@@ -3,13 +3,13 @@
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import AwareDatetime
 
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.db import Reading
 from ctrl_alt_play.panel.figures import service
 from ctrl_alt_play.panel.figures.meters import Meters
 from ctrl_alt_play.panel.figures.schemas import Graph, NodeSample, ServerSample
+from ctrl_alt_play.panel.moments import Moment
 from ctrl_alt_play.panel.nodes import service as nodes
 from ctrl_alt_play.panel.permissions import Permission
 from ctrl_alt_play.panel.security import Actor, Allowed
@@ -17,10 +17,8 @@ from ctrl_alt_play.panel.servers import service as servers
 
 router = APIRouter(prefix="/api", tags=["figures"])
 
-Since = Annotated[
-    AwareDatetime | None, Query(description="an hour before `until`, where it is left out; 366 days at most")
-]
-Until = Annotated[AwareDatetime | None, Query(description="now, where it is left out")]
+Since = Annotated[Moment | None, Query(description="an hour before `until`, where it is left out; 366 days at most")]
+Until = Annotated[Moment | None, Query(description="now, where it is left out")]
 Points = Annotated[
     int, Query(ge=1, le=service.MOST_POINTS, description="about so many steps, never more than one more")
 ]

@@ -18,7 +18,6 @@ from ctrl_alt_play.panel.figures.schemas import Columns, Graph, NodeSample, Serv
 MOST_POINTS = 2000
 LONGEST = timedelta(days=366)
 USUAL = timedelta(hours=1)
-POSSIBLE_YEARS = range(1971, 9999)
 
 _COLUMNS = {
     "cpu": "cpu_percent",
@@ -56,7 +55,6 @@ def span(
 
     `often_since_s` is since when there are measurements for each second. Raises: Invalid.
     """
-    _ensure_possible(since=since, until=until)
     until = until or now
     since = since or until - USUAL
     if since >= until:
@@ -72,12 +70,6 @@ def span(
     step = max(1, math.ceil(wanted / resolution)) * resolution
     start = math.floor(first) // step * step
     return Span(start, step, max(1, math.ceil((last - start) / step)), resolution)
-
-
-def _ensure_possible(**times: datetime | None) -> None:
-    impossible = [name for name, time in times.items() if time is not None and time.year not in POSSIBLE_YEARS]
-    if impossible:
-        raise Invalid.of(FieldProblem(name, "give a time of this or the last year") for name in impossible)
 
 
 async def of_server(

@@ -5,5 +5,7 @@ import { server } from "./server";
 import { recipe } from "./recipe";
 import { create } from "./create";
 import { settings } from "./settings";
+import { figures } from "./figures";
+import { happenings } from "./activity";
 
-export const de: Texts = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings };
+export const de: Texts = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...happenings };

@@ -4,8 +4,10 @@ import { server } from "./server";
 import { recipe } from "./recipe";
 import { create } from "./create";
 import { settings } from "./settings";
+import { figures } from "./figures";
+import { happenings } from "./activity";
 
 /** Every word of the page, in English: the one that all others are held to. A file for each part of the page. */
-export const en = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings };
+export const en = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...happenings };
 
 export type Texts = typeof en;

@@ -1,0 +1,52 @@
+import type { figures as english } from "../en/figures";
+
+export const figures: typeof english = {
+  figures: {
+    label: "Werte der letzten Minute",
+    cpu: "CPU",
+    memory: "Speicher",
+    network: "Netzwerk",
+    blocks: "Lesen und Schreiben",
+    disk: "Festplatte",
+    players: "Spieler",
+    received: "Empfangen",
+    sent: "Gesendet",
+    read: "Gelesen",
+    written: "Geschrieben",
+    limitOf: (value) => `Limit ${value}`,
+    slots: (value) => `${value} Plätze`,
+    newest: "Neueste Werte",
+    chart: (name) => `${name} im Verlauf`,
+    noPlace: "Kein Zeitpunkt gewählt: die Pfeiltasten gehen sie durch",
+    atMost: (value) => `höchstens ${value}`,
+    summary: (name, newest, least, average, most) =>
+      `${name}: zuletzt ${newest}, mindestens ${least}, im Schnitt ${average}, höchstens ${most}.`,
+    more: (n) => `und ${n} weitere`,
+    loading: "Werte werden geholt …",
+    nothingNow: "Es wird nichts gemessen: Werte kommen, sobald er läuft.",
+    nothingThen:
+      "In dieser Zeit wurde nichts gemessen. Solange er läuft, bleiben Werte jeder Minute eine Woche und jeder Viertelstunde ein Jahr.",
+    history: {
+      label: "Werte",
+      range: "Gezeigte Zeit",
+      ranges: { hour: "1 Std.", day: "24 Std.", week: "7 Tage", month: "30 Tage", year: "1 Jahr" },
+      rangesLong: {
+        hour: "Die letzte Stunde",
+        day: "Die letzten 24 Stunden",
+        week: "Die letzten 7 Tage",
+        month: "Die letzten 30 Tage",
+        year: "Das letzte Jahr",
+      },
+      zoomIn: "Näher",
+      zoomOut: "Weiter weg",
+      earlier: "Früher",
+      later: "Später",
+      reset: "Ganze Zeit",
+      step: (from, to, length) => `${from} bis ${to}, ein Wert je ${length}`,
+      hint: "Ziehe über ein Diagramm, um es näher zu sehen.",
+      happened: "Was in dieser Zeit geschah",
+      happenedNothing: "In dieser Zeit geschah nichts.",
+      happenedMore: (n) => `Das sind die letzten ${n}; näher betrachtet siehst du andere.`,
+    },
+  },
+};

@@ -383,3 +383,16 @@ async def test_what_a_node_that_is_there_told_last_is_true_now(own_panel: PanelU
     await own_panel.sees_node(agent, online=False)
     own_panel.clock.ahead_s += 100
     assert (await admin.get(f"/api/servers/{server_id}/status"))["age_s"] >= 100
+
+
+async def test_who_ordered_something_is_told_by_name_also_when_their_account_is_gone(
+    panel: PanelUnderTest, admin: Person
+) -> None:
+    path = f"/api/servers/{await panel.server(await panel.connected(await panel.agent()))}"
+    guest = await panel.person(unique("guest"))
+    await admin.patch(f"/api/users/{guest.id}", {"is_admin": True})
+    assert (await guest.done(f"{path}/start"))["created_by_name"] == guest.username
+    await admin.delete(f"/api/users/{guest.id}")
+    started, created = (await admin.get(f"{path}/operations"))["items"]
+    assert (started["created_by"], started["created_by_name"]) == (None, guest.username)
+    assert created["created_by_name"] == admin.username

@@ -1524,8 +1524,16 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             progress?: components["schemas"]["ProgressView"] | null;
-            /** Created By */
+            /**
+             * Created By
+             * @description a user's id; null for what the panel does by itself, and where the account is no more
+             */
             created_by: string | null;
+            /**
+             * Created By Name
+             * @description as they were called then; null for what the panel does by itself
+             */
+            created_by_name: string | null;
             /**
              * Created At
              * Format: date-time

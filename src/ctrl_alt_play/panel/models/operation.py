@@ -57,6 +57,8 @@ class Operation(Base):
     undo: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """Of an update that has not ended: what to put back where the node refuses it. Not for anyone to see: variables may be secrets."""
     created_by: Mapped[str | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
+    created_by_name: Mapped[str | None] = mapped_column(String(64))
+    """As they were called: it stays when their account goes."""
     request_key: Mapped[str | None] = mapped_column(String(128))
     """What whoever asked calls it: asked again by the same name, it is not done again."""
     created_at: Mapped[datetime]

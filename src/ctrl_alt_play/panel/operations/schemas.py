@@ -33,7 +33,10 @@ class OperationView(BaseModel):
     arguments: dict[str, Any]
     result: dict[str, Any] | None = Field(description="what its node answered, in the node's own words")
     progress: ProgressView | None = None
-    created_by: str | None
+    created_by: str | None = Field(
+        description="a user's id; null for what the panel does by itself, and where the account is no more"
+    )
+    created_by_name: str | None = Field(description="as they were called then; null for what the panel does by itself")
     created_at: datetime
     started_at: datetime | None = Field(description="when the node accepted it")
     finished_at: datetime | None

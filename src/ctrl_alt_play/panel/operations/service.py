@@ -77,13 +77,13 @@ def new(
     server_id: str,
     node_id: str,
     kind: OperationKind,
-    created_by: str | None,
+    actor: Actor | None,
     now: datetime,
     arguments: dict[str, Any],
     allowed: timedelta,
     key: str | None = None,
 ) -> Operation:
-    """`created_by` is None for what the panel does by itself."""
+    """`actor` is None for what the panel does by itself."""
     return Operation(
         id=make_id(now),
         server_id=server_id,
@@ -91,7 +91,8 @@ def new(
         kind=kind,
         state=OperationState.QUEUED,
         arguments=arguments,
-        created_by=created_by,
+        created_by=None if actor is None else actor.id,
+        created_by_name=None if actor is None else actor.username,
         request_key=key,
         created_at=now,
         deadline_at=now + allowed,

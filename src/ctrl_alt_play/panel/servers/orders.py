@@ -189,7 +189,7 @@ class Orders:
             arguments = await changes.adoption(session, actor, node_id, server_id, name, owner_id)
             allowed = operations.time_allowed(OperationKind.ADOPT)
             now = self._clock.utc()
-            new = operations.new(server_id, node_id, OperationKind.ADOPT, actor.id, now, arguments, allowed, key)
+            new = operations.new(server_id, node_id, OperationKind.ADOPT, actor, now, arguments, allowed, key)
             return new, None
 
         return await self._place(actor, OperationKind.ADOPT, server_id, write, key)
@@ -262,7 +262,7 @@ class Orders:
         specification = None if operations.has_fixed_time(kind) else service.specification_of(server)
         allowed = operations.time_allowed(kind, specification, arguments.get("timeout"))
         now = self._clock.utc()
-        return operations.new(server.id, server.node_id, kind, actor.id, now, arguments, allowed, key)
+        return operations.new(server.id, server.node_id, kind, actor, now, arguments, allowed, key)
 
     async def _change(
         self,

@@ -50,10 +50,15 @@ export function top({ lines, limit, least, base }: Plot): number {
   return (STEPS[base].find((step) => step * unit >= wanted) ?? base) * unit;
 }
 
+/** What was measured last, unless that is long ago; the last step may have only begun. */
+export function newest(values: (number | null)[]): number | null {
+  return values.at(-1) ?? values.at(-2) ?? null;
+}
+
 export function sums({ values, most }: Line): Sums {
   const known = values.filter((value) => value !== null);
   return {
-    newest: known.at(-1) ?? null,
+    newest: newest(values),
     least: known.reduce<number | null>((least, value) => (least === null || value < least ? value : least), null),
     average: known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : null,
     most: peakOf(most ?? values),

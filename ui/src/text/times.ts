@@ -14,6 +14,14 @@ export function tick(at: number, step: number, language: string): string {
   return written(language, { timeStyle: step < 60 ? "medium" : "short" }, time);
 }
 
+export function day(at: number, language: string): string {
+  return written(language, { weekday: "long", day: "numeric", month: "long", year: "numeric" }, new Date(at * 1000));
+}
+
+export function timeOfDay(at: number, language: string): string {
+  return written(language, { timeStyle: "medium" }, new Date(at * 1000));
+}
+
 /** For one moment of a span of so many seconds. */
 export function moment(at: number, span: number, language: string): string {
   const time = new Date(at * 1000);
@@ -27,8 +35,9 @@ export function moment(at: number, span: number, language: string): string {
 
 /** Formats are dear to make, and cheap to use. */
 function written(language: string, options: Intl.DateTimeFormatOptions, time: Date): string {
-  const key = language + JSON.stringify(options);
+  const place = navigator.languages.find((each) => each.startsWith(language)) ?? language;
+  const key = place + JSON.stringify(options);
   let format = made.get(key);
-  if (format === undefined) made.set(key, (format = new Intl.DateTimeFormat(language, options)));
+  if (format === undefined) made.set(key, (format = new Intl.DateTimeFormat(place, options)));
   return format.format(time);
 }

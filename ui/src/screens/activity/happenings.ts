@@ -38,7 +38,7 @@ export const PLAYERS = "players_changed";
 const LOOKS: Record<string, readonly [sign: string, colour: string]> = {
   running: ["▲", "--good"],
   stopped: ["■", "--calm"],
-  created: ["＋", "--calm"],
+  created: ["◆", "--calm"],
   deleted: ["■", "--calm"],
   start_failed: ["✕", "--bad"],
   stop_failed: ["✕", "--bad"],
@@ -49,7 +49,7 @@ const LOOKS: Record<string, readonly [sign: string, colour: string]> = {
 /** Null for what is passed through, and for what another event says better. */
 export function happening(told: Told, t: Texts): Happening | null {
   const base = { id: told.id, at: Date.parse(told.happened_at), detail: "", crash: null };
-  const words = t.happenings;
+  const words = t.activity.happenings;
   if (told.kind === CRASHED) {
     const crash = told.data as unknown as Crash;
     const at = Date.parse(crash.crashed_at ?? told.happened_at);

@@ -38,6 +38,11 @@ export class History {
     this.now = Date.now() / 1000;
   }
 
+  /** Something happened: it is in the time that goes up to now. */
+  catchUp(): void {
+    if (this.zoom === null) this.now = Date.now() / 1000;
+  }
+
   /** Asks for what is looked at now; when it is cut short by `signal`, nothing changes. */
   async ask(subject: Subject, points: number, withEvents: boolean, signal: AbortSignal): Promise<void> {
     const span = this.span;

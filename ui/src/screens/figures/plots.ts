@@ -30,6 +30,7 @@ export interface Measured {
   columns: Partial<Columns>;
 }
 
+export const RECENT_S = 60;
 const GAP_S = 20;
 /** Nodes measure every 15 s at least: where more than this lies between two samples, one is missing. */
 

@@ -16,6 +16,7 @@ export const figures: typeof english = {
     limitOf: (value) => `Limit ${value}`,
     slots: (value) => `${value} Plätze`,
     newest: "Neueste Werte",
+    lastMinute: "Die letzte Minute",
     chart: (name) => `${name} im Verlauf`,
     noPlace: "Kein Zeitpunkt gewählt: die Pfeiltasten gehen sie durch",
     atMost: (value) => `höchstens ${value}`,

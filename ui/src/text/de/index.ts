@@ -6,6 +6,6 @@ import { recipe } from "./recipe";
 import { create } from "./create";
 import { settings } from "./settings";
 import { figures } from "./figures";
-import { happenings } from "./activity";
+import { activity } from "./activity";
 
-export const de: Texts = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...happenings };
+export const de: Texts = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...activity };

@@ -5,9 +5,9 @@ import { recipe } from "./recipe";
 import { create } from "./create";
 import { settings } from "./settings";
 import { figures } from "./figures";
-import { happenings } from "./activity";
+import { activity } from "./activity";
 
 /** Every word of the page, in English: the one that all others are held to. A file for each part of the page. */
-export const en = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...happenings };
+export const en = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...activity };
 
 export type Texts = typeof en;

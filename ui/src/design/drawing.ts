@@ -31,7 +31,7 @@ export function drawing(scene: () => Scene, probe: HTMLElement): Omit<uPlot.Opti
   const series = plot.lines.map((line) => seriesOf(line, paint));
   return {
     legend: { show: false },
-    padding: [8, 8, hasTimes ? 0 : 8, 0],
+    padding: [8, 20, hasTimes ? 0 : 8, 0],
     cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
     scales: {
       x: { time: true, range: () => [scene().from, scene().to] },

@@ -33,7 +33,6 @@ export interface Plot {
 }
 
 export interface Sums {
-  newest: number | null;
   least: number | null;
   average: number | null;
   most: number | null;
@@ -58,7 +57,6 @@ export function newest(values: (number | null)[]): number | null {
 export function sums({ values, most }: Line): Sums {
   const known = values.filter((value) => value !== null);
   return {
-    newest: newest(values),
     least: known.reduce<number | null>((least, value) => (least === null || value < least ? value : least), null),
     average: known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : null,
     most: peakOf(most ?? values),

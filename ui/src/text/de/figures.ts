@@ -20,8 +20,7 @@ export const figures: typeof english = {
     chart: (name) => `${name} im Verlauf`,
     noPlace: "Kein Zeitpunkt gewählt: die Pfeiltasten gehen sie durch",
     atMost: (value) => `höchstens ${value}`,
-    summary: (name, newest, least, average, most) =>
-      `${name}: zuletzt ${newest}, mindestens ${least}, im Schnitt ${average}, höchstens ${most}.`,
+    summary: (least, average, most) => `mindestens ${least}, im Schnitt ${average}, höchstens ${most}`,
     more: (n) => `und ${n} weitere`,
     loading: "Werte werden geholt …",
     nothingNow: "Es wird nichts gemessen: Werte kommen, sobald er läuft.",

@@ -18,8 +18,7 @@ export const figures = {
     chart: (name: string) => `${name}, moment by moment`,
     noPlace: "No moment chosen: the arrow keys go through them",
     atMost: (value: string) => `at most ${value}`,
-    summary: (name: string, newest: string, least: string, average: string, most: string) =>
-      `${name}: newest ${newest}, least ${least}, on average ${average}, most ${most}.`,
+    summary: (least: string, average: string, most: string) => `least ${least}, on average ${average}, most ${most}`,
     more: (n: number) => `and ${n} more`,
     loading: "Asking for figures …",
     nothingNow: "Nothing is measured: figures come while it runs.",

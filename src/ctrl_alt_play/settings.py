@@ -89,12 +89,17 @@ class Settings(BaseModel):
         return value and value.expanduser().absolute()
 
     @classmethod
+    def default_files(cls) -> tuple[Path, ...]:
+        """Where settings are looked for when no file is named; the first that is there counts."""
+        return (cls.default_file,)
+
+    @classmethod
     def _file(cls, told: Path | None) -> Path | None:
         if told is not None:
             return told
         if named := os.environ.get(cls.file_variable):
             return Path(named)
-        return cls.default_file if os.path.lexists(cls.default_file) else None
+        return next((file for file in cls.default_files() if os.path.lexists(file)), None)
 
     @classmethod
     def _in_file(cls, file: Path) -> dict[str, Any]:

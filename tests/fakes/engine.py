@@ -17,6 +17,7 @@ from ctrl_alt_play.agent.engine.base import (
     Container,
     ContainerState,
     EngineInfo,
+    EngineSetup,
     OnPull,
     Plan,
     Sample,
@@ -93,6 +94,10 @@ class FakeEngine(Calls):
     async def info(self) -> EngineInfo:
         await self._arrive("info", "")
         return EngineInfo("20.10.24", {"bridge": "172.17.0.0/16"})
+
+    async def setup(self) -> EngineSetup:
+        await self._arrive("setup", "")
+        return EngineSetup("27.0.0", "overlay2", "2", keeps_games=True)
 
     async def ensure_image(self, image: str, on_progress: OnPull | None = None) -> None:
         await self._arrive("ensure_image", "")

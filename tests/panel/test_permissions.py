@@ -23,6 +23,8 @@ PUBLIC = PAGE | {
     ("GET", "/docs"),
     ("GET", "/api/health"),
     ("GET", "/metrics"),
+    ("GET", "/api/agents/admittance"),
+    ("POST", "/api/enrolment"),
     ("GET", "/api/setup"),
     ("POST", "/api/setup"),
     ("POST", "/api/auth/login"),

@@ -9,6 +9,7 @@ from tests.fakes.transcript import DATA, text_of
 
 from ctrl_alt_play.protocol.agent_session import AgentSession, Answers
 from ctrl_alt_play.protocol.contents import EVENTS, PAYLOADS, QUESTIONS, TO_AGENT, TO_PANEL, Action, wire
+from ctrl_alt_play.protocol.doctor import Examination
 from ctrl_alt_play.protocol.errors import Fault
 from ctrl_alt_play.protocol.live import ConsolePage, SearchPage
 from ctrl_alt_play.protocol.messages import INCOMPATIBLE, Event, encode, parse, read
@@ -102,7 +103,17 @@ def test_an_envelope_loses_nothing(example: Example) -> None:
     assert json.loads(encode(parse(text_of(example["message"])), NOON)) == example["message"]
 
 
-ANSWERS = {Action.CONSOLE_HISTORY: ConsolePage, Action.CONSOLE_ATTACH: ConsolePage, Action.CONSOLE_SEARCH: SearchPage}
+ANSWERS = {
+    Action.CONSOLE_HISTORY: ConsolePage,
+    Action.CONSOLE_ATTACH: ConsolePage,
+    Action.CONSOLE_SEARCH: SearchPage,
+    Action.EXAMINE_NODE: Examination,
+}
+    Action.CONSOLE_HISTORY: ConsolePage,
+    Action.CONSOLE_ATTACH: ConsolePage,
+    Action.CONSOLE_SEARCH: SearchPage,
+    Action.EXAMINE_NODE: Examination,
+}
 
 
 @pytest.mark.parametrize("example", [each for each in COMMANDS if each["message"]["action"] in ANSWERS], ids=name_of)

@@ -1,6 +1,7 @@
 """What the agent is told: by the environment, and by a TOML file, of which the environment wins."""
 
 import ipaddress
+import os
 import socket
 from pathlib import Path
 from typing import ClassVar
@@ -30,6 +31,18 @@ class AgentConfig(Settings):
     health_host: str = "127.0.0.1"
     health_port: int = Field(default=8081, ge=0, le=65535, description="0: any free port, told in the log")
     docker_host: str | None = None
+
+    @classmethod
+    def own_file(cls) -> Path:
+        """Where an agent of this user finds its settings without being told."""
+        if os.geteuid() == 0:
+            return cls.default_file
+        home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+        return Path(home).expanduser() / "ctrl-alt-play" / cls.default_file.name
+
+    @classmethod
+    def default_files(cls) -> tuple[Path, ...]:
+        return (cls.own_file(), cls.default_file)
 
     @property
     def folder(self) -> Path:

@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from ctrl_alt_play.agent import examination
 from ctrl_alt_play.agent.figures.sampler import Sampler
 from ctrl_alt_play.agent.journal import PATIENCE_S
 from ctrl_alt_play.agent.metrics import Metrics
@@ -25,6 +26,7 @@ from ctrl_alt_play.protocol.contents import (
     LinePayload,
     wire,
 )
+from ctrl_alt_play.protocol.doctor import Examination
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.live import AttachPayload, HistoryPayload, SearchPayload, WatchPayload
 from ctrl_alt_play.protocol.messages import MAX_FRAME_BYTES
@@ -60,6 +62,8 @@ class Desk:
                 work = self._cancel
             case Action.WATCH_FIGURES:
                 work = self._watch
+            case Action.EXAMINE_NODE:
+                work = self._examine
             case Action.CONSOLE_ATTACH | Action.CONSOLE_DETACH | Action.CONSOLE_HISTORY | Action.CONSOLE_SEARCH:
                 work = self._answer_about_console
             case LegacyRequest.FILE_READ | LegacyRequest.FILE_WRITE:
@@ -145,6 +149,10 @@ class Desk:
             raise Fault(ErrorCode.INVALID_PAYLOAD, "Name the servers that are watched.")
         self._sampler.watch(request.content)
         self._outbox.answer(session.respond(request, f"{Action.WATCH_FIGURES} command received", {}))
+
+    async def _examine(self, request: Request, session: AgentSession) -> None:
+        found = Examination(findings=tuple(await examination.of_node(self._node)))
+        self._outbox.answer(session.respond(request, f"{Action.EXAMINE_NODE} command received", wire(found)))
 
     async def _answer_about_console(self, request: Request, session: AgentSession) -> None:
         server_id, consoles = self._fleet.find(request.server_id).id, self._node.consoles

@@ -7,8 +7,8 @@ import typer
 
 from ctrl_alt_play import __version__
 from ctrl_alt_play.cli import nodes, operations, servers
-from ctrl_alt_play.cli.output import Commands, say
-from ctrl_alt_play.cli.programs import run_agent, run_panel
+from ctrl_alt_play.cli.output import Commands, JsonOption, say
+from ctrl_alt_play.cli.programs import enrol_agent, run_agent, run_panel
 from ctrl_alt_play.client import DEFAULT_URL, Api, Login
 
 app = typer.Typer(
@@ -61,9 +61,24 @@ def panel(config: ConfigOption = None) -> None:
 
 
 @app.command()
-def agent(config: ConfigOption = None) -> None:
+def agent(
+    config: ConfigOption = None,
+    enrol: Annotated[
+        str | None, typer.Option(metavar="LINK", help="Become a node first: a link as the node's page shows it.")
+    ] = None,
+) -> None:
     """Run the agent of this node until it is told to end. Games go on without it."""
+    if enrol is not None:
+        enrol_agent(enrol, config)
     run_agent(config)
+
+
+@app.command()
+def doctor(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """Look at this machine as a node: what is wrong, and what to do. Fails where something does not work."""
+    from ctrl_alt_play.cli.doctor import examine  # noqa: PLC0415
+
+    raise typer.Exit(examine(config, as_json=as_json))
 
 
 @app.command()

@@ -1,5 +1,7 @@
 """Starting the two programs that run for months. Each is imported when it is started, so that an agent's machine needs nothing of the panel."""
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +32,20 @@ def run_agent(config: Path | None = None) -> None:
         settings = load_config(config)
         logs.configure(settings.log, settings.secrets())
         uvloop.run(run(settings))
+
+
+def enrol_agent(link: str, config: Path | None = None) -> None:
+    """Enrols this machine, and becomes its agent: as a new program, whose command line holds no token. Raises: SystemExit, as above."""
+    from ctrl_alt_play.agent.config import AgentConfig  # noqa: PLC0415
+    from ctrl_alt_play.agent.enrolment import enrol  # noqa: PLC0415
+
+    with _telling_why("agent"):
+        file = enrol(link, config)
+    sys.stderr.write(
+        f"This machine is enrolled; its settings are in {file}. From now on it is started by: ctrl-alt-play agent\n"
+    )
+    os.environ[AgentConfig.file_variable] = str(file)
+    os.execv(sys.executable, [sys.executable, "-m", "ctrl_alt_play", "agent"])  # noqa: S606 - no shell is wanted
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from ctrl_alt_play.panel.figures.meters import Meters
 from ctrl_alt_play.panel.figures.source import Source
 from ctrl_alt_play.panel.gateway import api as gateway_api
 from ctrl_alt_play.panel.gateway.door import Door
+from ctrl_alt_play.panel.gateway.refusals import Refusals
 from ctrl_alt_play.panel.home import api as home_api
 from ctrl_alt_play.panel.intake.catching_up import CatchingUp
 from ctrl_alt_play.panel.intake.recorder import Recorder
@@ -44,6 +45,7 @@ from ctrl_alt_play.panel.metrics.service import Endings
 from ctrl_alt_play.panel.migrations import migrate
 from ctrl_alt_play.panel.nodes import api as nodes_api
 from ctrl_alt_play.panel.nodes import service as nodes_service
+from ctrl_alt_play.panel.nodes.enrolment import Enrolments
 from ctrl_alt_play.panel.nodes.service import Nodes
 from ctrl_alt_play.panel.noted import Noted
 from ctrl_alt_play.panel.operations import api as operations_api
@@ -101,6 +103,7 @@ def create_app(config: Config, clock: Clock | None = None, tick_s: float = 1.0) 
         accounts_api.auth,
         accounts_api.users,
         nodes_api.router,
+        nodes_api.machines,
         servers_api.elsewhere,
         events_api.router,
         figures_api.router,
@@ -125,17 +128,20 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state.accounts = Accounts(state.database, passwords, state.tokens, state.sessions, clock)
     state.setup = Setup(state.database, passwords, clock)
     state.gateway = CountingGateway(state.counted, clock, tick_s)
-    state.door = Door(state.database, clock, config.shared_secret)
+    refusals = Refusals(clock)
+    state.door = Door(state.database, clock, config.shared_secret, refusals)
     state.consoles = Consoles(state.gateway, clock)
     state.progress = Progress()
     forget = (state.consoles.forget_node, state.progress.forget_node)
-    state.nodes = Nodes(state.database, state.gateway, clock, forget)
     state.meters = Meters(clock)
+    state.nodes = Nodes(state.database, state.gateway, refusals, state.meters.newest_of_node, clock, forget)
+    state.enrolments = Enrolments(state.database, state.gateway, clock)
     state.present = Present(state.gateway.last_heard_at, state.meters.newest)
     shown = Views(state.nodes, operation_views.Views(state.database, state.progress), state.present)
     state.live = Hub(state.database, shown, state.consoles, clock)
     _wire_figures(app, clock)
     state.database.listen(state.live.notice)
+    refusals.report_to(lambda node_id: state.live.notice({nodes_service.touched(node_id)}))
     state.progress.report_to(state.live.progressed)
     state.seen = Noted(state.database, nodes_service.mark_seen, "seen_nodes_not_written")
     watched = Watched()

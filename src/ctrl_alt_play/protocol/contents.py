@@ -47,16 +47,17 @@ class Action(StrEnum):
     CONSOLE_HISTORY = "console_history"
     CONSOLE_SEARCH = "console_search"
     WATCH_FIGURES = "watch_figures"
+    EXAMINE_NODE = "examine_node"
 
 
 QUESTIONS = frozenset(
     (
         *(Action.CONSOLE_ATTACH, Action.CONSOLE_DETACH, Action.CONSOLE_HISTORY, Action.CONSOLE_SEARCH),
-        Action.WATCH_FIGURES,
+        *(Action.WATCH_FIGURES, Action.EXAMINE_NODE),
     )
 )
 """They change nothing that lasts, so they are neither journaled nor ended: the response is all."""
-OF_NODE = frozenset((Action.WATCH_FIGURES,))
+OF_NODE = frozenset((Action.WATCH_FIGURES, Action.EXAMINE_NODE))
 """About no single server: their command names none."""
 
 ACCEPTED_STATUS = {
@@ -317,6 +318,7 @@ PAYLOADS: dict[Action, type[Model]] = {
     Action.CONSOLE_HISTORY: HistoryPayload,
     Action.CONSOLE_SEARCH: SearchPayload,
     Action.WATCH_FIGURES: WatchPayload,
+    Action.EXAMINE_NODE: Nothing,
 }
 
 EVENTS: dict[str, type[Model]] = {

@@ -522,6 +522,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/nodes/{node_id}/enrolment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin Enrolment
+         * @description A token for `ctrl-alt-play agent --enrol`: it lasts an hour, is good once, and replaces the one before.
+         */
+        post: operations["begin_enrolment_api_nodes__node_id__enrolment_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/nodes/{node_id}/doctor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Diagnose Node
+         * @description What is wrong with the node and what to do, by what the panel knows of it. Waits for nobody.
+         */
+        get: operations["diagnose_node_api_nodes__node_id__doctor_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/nodes/{node_id}/doctor/own": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Examine Node
+         * @description What the node finds when it looks at itself; it has 10 s.
+         */
+        get: operations["examine_node_api_nodes__node_id__doctor_own_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/enrolment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Redeem Enrolment
+         * @description For agents: exchanges a token for the node's secret, which is made here. The secret of before is worth nothing then.
+         */
+        post: operations["redeem_enrolment_api_enrolment_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/operations/{operation_id}/cancel": {
         parameters: {
             query?: never;
@@ -721,6 +801,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/agents/admittance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Judge Agent
+         * @description For agents: whether one that came with these headers, `Authorization` and `X-Node-Id`, would be let in.
+         */
+        get: operations["judge_agent_api_agents_admittance_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -740,6 +840,16 @@ export interface components {
              * @description seconds
              */
             expires_in: number;
+        };
+        /** Admittance */
+        Admittance: {
+            /** Is Admitted */
+            is_admitted: boolean;
+            /**
+             * Reason
+             * @description why not, as a sentence
+             */
+            reason?: string | null;
         };
         /**
          * Adoption
@@ -1016,6 +1126,11 @@ export interface components {
          * @enum {string}
          */
         Desired: "on" | "off";
+        /** Diagnosis */
+        Diagnosis: {
+            /** Findings */
+            findings: components["schemas"]["Finding"][];
+        };
         /** DiskSample */
         DiskSample: {
             /** Path */
@@ -1058,6 +1173,8 @@ export interface components {
             orphans: components["schemas"]["OrphanView"][];
             /** Servers */
             servers: number;
+            /** @description the worst that the panel knows of it; `GET /api/nodes/{id}/doctor` tells all */
+            health: components["schemas"]["Finding"];
             /**
              * Created At
              * Format: date-time
@@ -1068,6 +1185,19 @@ export interface components {
              * @description the agent's AGENT_SECRET: shown this once, and kept only as a hash
              */
             secret: string;
+        };
+        /** Enrolment */
+        Enrolment: {
+            /**
+             * Token
+             * @description opens the node once, for whoever has it: shown this once, and kept only as a hash
+             */
+            token: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
         };
         /** EventView */
         EventView: {
@@ -1134,6 +1264,26 @@ export interface components {
             player_names?: string[] | null;
             /** Uptime S */
             uptime_s?: number | null;
+        };
+        /**
+         * Finding
+         * @description `seen` and `todo` are sentences for people; what is well has nothing to do.
+         */
+        Finding: {
+            /** Id */
+            id: string;
+            /** @default unknown */
+            state: components["schemas"]["State"];
+            /**
+             * Seen
+             * @default
+             */
+            seen: string;
+            /**
+             * Todo
+             * @default
+             */
+            todo: string;
         };
         /**
          * FirstUser
@@ -1220,6 +1370,19 @@ export interface components {
         HoldRequest: {
             /** @description `none` ends it: what should run then starts again */
             hold: components["schemas"]["Hold"];
+        };
+        /**
+         * Identity
+         * @description What an agent needs to be a node.
+         */
+        Identity: {
+            /** Node Id */
+            node_id: string;
+            /**
+             * Secret
+             * @description its AGENT_SECRET: told this once, and kept only as a hash
+             */
+            secret: string;
         };
         /** Limits */
         Limits: {
@@ -1474,6 +1637,8 @@ export interface components {
             orphans: components["schemas"]["OrphanView"][];
             /** Servers */
             servers: number;
+            /** @description the worst that the panel knows of it; `GET /api/nodes/{id}/doctor` tells all */
+            health: components["schemas"]["Finding"];
             /**
              * Created At
              * Format: date-time
@@ -1733,6 +1898,11 @@ export interface components {
              * @default 0
              */
             lost: number;
+        };
+        /** Redemption */
+        Redemption: {
+            /** Token */
+            token: string;
         };
         /** SearchView */
         SearchView: {
@@ -2073,6 +2243,11 @@ export interface components {
              */
             is_needed: boolean;
         };
+        /**
+         * State
+         * @enum {string}
+         */
+        State: "ok" | "unknown" | "warning" | "problem";
         /**
          * Status
          * @enum {string}
@@ -3478,6 +3653,132 @@ export interface operations {
             };
         };
     };
+    begin_enrolment_api_nodes__node_id__enrolment_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Enrolment"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    diagnose_node_api_nodes__node_id__doctor_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Diagnosis"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    examine_node_api_nodes__node_id__doctor_own_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Diagnosis"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    redeem_enrolment_api_enrolment_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Redemption"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Identity"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     cancel_operation_api_operations__operation_id__cancel_post: {
         parameters: {
             query?: never;
@@ -3818,6 +4119,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    judge_agent_api_agents_admittance_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Admittance"];
                 };
             };
         };

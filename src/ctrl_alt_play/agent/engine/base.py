@@ -100,6 +100,17 @@ class EngineInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineSetup:
+    """How the engine is set up, as far as it says."""
+
+    version: str
+    storage_driver: str = ""
+    cgroup: str = ""
+    keeps_games: bool | None = None
+    """Containers live on while it is restarted (live-restore)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """Bytes as the game wrote them; lines and characters may be cut anywhere."""
 
@@ -127,6 +138,8 @@ class Attachment(Protocol):
 
 class Engine(Protocol):
     async def info(self) -> EngineInfo: ...
+
+    async def setup(self) -> EngineSetup: ...
 
     async def ensure_image(self, image: str, on_progress: OnPull | None = None) -> None:
         """Makes sure that the image is here, pulling it when it is not. May take long.

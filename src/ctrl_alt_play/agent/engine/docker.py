@@ -20,6 +20,7 @@ from ctrl_alt_play.agent.engine.base import (
     Chunk,
     Container,
     EngineInfo,
+    EngineSetup,
     OnPull,
     Plan,
     Sample,
@@ -32,7 +33,7 @@ from ctrl_alt_play.agent.engine.container import (
     container_body,
     container_name,
 )
-from ctrl_alt_play.agent.engine.documents import change_of, container_of, subnet_of
+from ctrl_alt_play.agent.engine.documents import change_of, container_of, setup_of, subnet_of
 from ctrl_alt_play.agent.engine.faults import fault_of, unavailable
 from ctrl_alt_play.agent.engine.ports import conflict, wanted_ports
 from ctrl_alt_play.agent.engine.pull import Pull
@@ -137,6 +138,10 @@ class DockerEngine:
             version = await self._docker.version()
             networks = await self._docker.networks.list()
         return EngineInfo(version["Version"], {n["Name"]: subnet for n in networks if (subnet := subnet_of(n))})
+
+    async def setup(self) -> EngineSetup:
+        async with _translated(INFO_TIMEOUT_S):
+            return setup_of(await self._docker.system.info())
 
     async def ensure_image(self, image: str, on_progress: OnPull | None = None) -> None:
         if await self.image_id(image) is not None:

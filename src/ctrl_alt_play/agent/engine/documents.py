@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from ctrl_alt_play.agent.engine.base import Change, Container, ContainerState
+from ctrl_alt_play.agent.engine.base import Change, Container, ContainerState, EngineSetup
 from ctrl_alt_play.agent.engine.container import LABEL_FINGERPRINT, LABEL_NODE, LABEL_SERVER, LABEL_SPECIFICATION
 from ctrl_alt_play.protocol.specification import Specification
 
@@ -51,6 +51,16 @@ def change_of(line: bytes) -> Change | None:
         return None
     server_id = event.get("Actor", {}).get("Attributes", {}).get(LABEL_SERVER)
     return Change(server_id, event.get("Action", "")) if server_id else None
+
+
+def setup_of(fields: Any) -> EngineSetup:
+    """An engine as `docker info` tells it."""
+    return EngineSetup(
+        version=fields.get("ServerVersion") or "",
+        storage_driver=fields.get("Driver") or "",
+        cgroup=fields.get("CgroupVersion") or "",
+        keeps_games=fields.get("LiveRestoreEnabled"),
+    )
 
 
 def subnet_of(network: Any) -> str | None:

@@ -119,6 +119,10 @@ class Meters:
         sample = None if meter is None else meter.newest
         return None if sample is None else (Figures.model_validate(sample, from_attributes=True), sample.measured_at)
 
+    def newest_of_node(self, node_id: str) -> NodeSample | None:
+        meter = self._nodes.get(node_id)
+        return None if meter is None else meter.newest
+
     def node(self, node_id: str) -> Meter[NodeSample] | None:
         return self._nodes.get(node_id)
 

@@ -4,15 +4,24 @@ from contextlib import suppress
 from typing import cast
 
 import structlog
-from fastapi import APIRouter, WebSocket
+from fastapi import APIRouter, Depends, Request, WebSocket
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 from starlette.websockets import WebSocketDisconnect
 
-from ctrl_alt_play.panel.errors import PROBLEM_TYPE, PanelError, TooManyAttempts, Unavailable
+from ctrl_alt_play.panel.errors import (
+    PROBLEM_TYPE,
+    Forbidden,
+    PanelError,
+    TooManyAttempts,
+    Unauthenticated,
+    Unavailable,
+)
 from ctrl_alt_play.panel.gateway.door import Door
 from ctrl_alt_play.panel.gateway.local import LocalGateway
 from ctrl_alt_play.panel.gateway.rivals import Caller
 from ctrl_alt_play.panel.gateway.sockets import Gone
+from ctrl_alt_play.panel.security import public
 
 RETRY_AFTER_S = 5
 LONGEST_INSTANCE = 256
@@ -66,6 +75,23 @@ async def agents(websocket: WebSocket) -> None:
         await websocket.accept()
         caller = Caller(address, websocket.headers.get("x-agent-instance", "")[:LONGEST_INSTANCE])
         await gateway.serve(admission, _Socket(websocket), caller)
+
+
+class Admittance(BaseModel):
+    is_admitted: bool
+    reason: str | None = Field(default=None, description="why not, as a sentence")
+
+
+@router.get("/api/agents/admittance", tags=["nodes"], dependencies=[Depends(public)])
+async def judge_agent(request: Request) -> Admittance:
+    """For agents: whether one that came with these headers, `Authorization` and `X-Node-Id`, would be let in."""
+    door = cast("Door", request.app.state.door)
+    address = request.client.host if request.client else ""
+    try:
+        await door.admit(address, request.headers.get("authorization"), request.headers.get("x-node-id"))
+    except (Unauthenticated, Forbidden) as error:
+        return Admittance(is_admitted=False, reason=error.detail)
+    return Admittance(is_admitted=True)
 
 
 async def _refuse(websocket: WebSocket, error: PanelError) -> None:

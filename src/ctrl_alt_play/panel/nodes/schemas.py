@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from ctrl_alt_play.panel.names import Name, NodeId
+from ctrl_alt_play.protocol.doctor import Finding
 
 
 class NewNode(BaseModel):
@@ -63,6 +64,7 @@ class NodeView(BaseModel):
     )
     orphans: list[OrphanView]
     servers: int
+    health: Finding = Field(description="the worst that the panel knows of it; `GET /api/nodes/{id}/doctor` tells all")
     created_at: datetime
 
 
@@ -72,3 +74,25 @@ class EnrolledNode(NodeView):
 
 class NodeSecret(BaseModel):
     secret: str = Field(description="the agent's new AGENT_SECRET: shown this once, and kept only as a hash")
+
+
+class Enrolment(BaseModel):
+    token: str = Field(description="opens the node once, for whoever has it: shown this once, and kept only as a hash")
+    expires_at: datetime
+
+
+class Redemption(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    token: str = Field(min_length=1, max_length=128)
+
+
+class Identity(BaseModel):
+    """What an agent needs to be a node."""
+
+    node_id: str
+    secret: str = Field(description="its AGENT_SECRET: told this once, and kept only as a hash")
+
+
+class Diagnosis(BaseModel):
+    findings: list[Finding]

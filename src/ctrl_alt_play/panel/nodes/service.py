@@ -4,40 +4,56 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, func, select, update
+from sqlalchemy import Table, bindparam, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from ctrl_alt_play.clock import Clock
+from ctrl_alt_play.doctor import worst
 from ctrl_alt_play.panel.db import Database, Touched, touch
-from ctrl_alt_play.panel.errors import Conflict, NotFound
+from ctrl_alt_play.panel.errors import Conflict, NodeRefused, NotFound
 from ctrl_alt_play.panel.gateway.base import Arrival, Gateway
+from ctrl_alt_play.panel.gateway.refusals import Refusals
 from ctrl_alt_play.panel.models import Node, Server
+from ctrl_alt_play.panel.nodes.doctor import Facts, Measured, examine
 from ctrl_alt_play.panel.nodes.schemas import NewNode, NodeChange, NodeView, OrphanView, System
 from ctrl_alt_play.panel.paging import read_cursor
 from ctrl_alt_play.panel.security import hash_secret, make_secret
-from ctrl_alt_play.protocol.contents import SystemInfo
+from ctrl_alt_play.protocol.contents import Action, SystemInfo
+from ctrl_alt_play.protocol.doctor import Examination, Finding
+from ctrl_alt_play.protocol.errors import Fault
 from ctrl_alt_play.protocol.messages import VERSION
 from ctrl_alt_play.protocol.part2 import Orphan
 
 _TABLE = cast("Table", Node.__table__)  # as mapped, it is one
 _BY_IDS = select(Node).where(Node.id.in_(bindparam("ids", expanding=True)))
 _SEEN = update(_TABLE).where(_TABLE.c.id == bindparam("its_id"), _TABLE.c.last_seen_at < bindparam("at"))
-_COUNTED = (
-    select(Node, func.count(Server.id)).outerjoin(Server, Server.node_id == Node.id).group_by(Node.id).order_by(Node.id)
-)
+_BEHIND = func.count(case((Server.node_revision < Server.revision, 1)))
+_COUNTS = (func.count(Server.id), _BEHIND)
+_COUNTED = select(Node, *_COUNTS).outerjoin(Server, Server.node_id == Node.id).group_by(Node.id).order_by(Node.id)
+EXAMINE_TIMEOUT_S = 10.0
 
 
 class Nodes:
     """What administrators do with nodes."""
 
     def __init__(
-        self, database: Database, gateway: Gateway, clock: Clock, forget: Sequence[Callable[[str], None]] = ()
+        self,
+        database: Database,
+        gateway: Gateway,
+        refusals: Refusals,
+        measured: Callable[[str], Measured | None],
+        clock: Clock,
+        forget: Sequence[Callable[[str], None]] = (),
     ) -> None:
-        """`forget` are to be told of a node that is removed: those who keep something of nodes in memory."""
+        """`measured` tells what a node was last seen to use. `forget` are to be told of one that is removed: those who keep something of
+        nodes in memory.
+        """
         self._database = database
         self._gateway = gateway
+        self._refusals = refusals
+        self._measured = measured
         self._clock = clock
-        self._forget = forget
+        self._forget = (refusals.forget, *forget)
 
     async def enrol(self, new: NewNode) -> tuple[NodeView, str]:
         """The node and its secret, which is told here and never again."""
@@ -47,17 +63,17 @@ class Nodes:
                 raise Conflict(f"There is already a node {new.id}.", "NODE_EXISTS")
             node = new_node(new, secret, self._clock.utc())
             session.add(node)
-        return self._view(node, 0), secret
+        return self._view(node), secret
 
     async def change(self, node_id: str, change: NodeChange) -> NodeView:
         async with self._database.writing() as session:
             node = await get(session, node_id)
             node.name = change.name if change.name is not None else node.name
             node.enabled = change.enabled if change.enabled is not None else node.enabled
-            servers = await count_servers(session, node_id)
+            counts = await _count(session, node_id)
         if not node.enabled:
             self._gateway.disconnect(node_id, "this node was disabled")
-        return self._view(node, servers)
+        return self._view(node, *counts)
 
     async def renew_secret(self, node_id: str) -> str:
         secret = make_secret()
@@ -80,33 +96,59 @@ class Nodes:
             forget(node_id)
 
     async def view(self, session: AsyncSession, node_id: str) -> NodeView:
-        return self._view(await get(session, node_id), await count_servers(session, node_id))
+        return self._view(await get(session, node_id), *await _count(session, node_id))
+
+    async def examine(self, session: AsyncSession, node_id: str) -> list[Finding]:
+        """What the panel knows, without waiting for the node."""
+        _, behind = await _count(session, node_id)
+        return examine(self._facts(await get(session, node_id), behind))
+
+    async def ask_for_examination(self, node_id: str) -> Sequence[Finding]:
+        """What the node itself finds. Raises: NodeRefused, it cannot be asked."""
+        try:
+            told = await self._gateway.ask(node_id, Action.EXAMINE_NODE, "", None, EXAMINE_TIMEOUT_S)
+        except Fault as fault:
+            raise NodeRefused(fault) from fault
+        return Examination.model_validate(told).findings
 
     async def views(self, session: AsyncSession, limit: int, cursor: str | None) -> list[NodeView]:
         """One more than `limit`, by id."""
         query = _COUNTED.limit(limit + 1)
         if after := read_cursor(cursor, 1):
             query = query.where(Node.id > after[0])
-        return [self._view(node, servers) for node, servers in (await session.execute(query))]
+        return [self._view(*row) for row in (await session.execute(query))]
 
     async def views_of(self, session: AsyncSession, node_ids: Iterable[str]) -> list[NodeView]:
         """Those of them that are there, by id."""
         found = await session.execute(_COUNTED.where(Node.id.in_(node_ids)))
-        return [self._view(node, servers) for node, servers in found]
+        return [self._view(*row) for row in found]
 
-    def _view(self, node: Node, servers: int) -> NodeView:
+    def _facts(self, node: Node, behind: int) -> Facts:
+        return Facts(
+            node,
+            self._clock.utc(),
+            self._gateway.last_heard_at(node.id) or node.last_seen_at,
+            self._gateway.warning(node.id),
+            self._refusals.of(node.id),
+            self._measured(node.id),
+            behind,
+        )
+
+    def _view(self, node: Node, servers: int = 0, behind: int = 0) -> NodeView:
+        facts = self._facts(node, behind)
         return NodeView(
             id=node.id,
             name=node.name,
             enabled=node.enabled,
             online=node.online,
             since=node.since,
-            last_seen_at=self._gateway.last_heard_at(node.id) or node.last_seen_at,
-            warning=self._gateway.warning(node.id),
-            system=None if node.system is None else System.model_validate(node.system),
+            last_seen_at=facts.last_heard_at,
+            warning=facts.rivalry,
+            system=facts.system,
             protocol_version=node.protocol_version,
             orphans=[_orphan(told) for told in node.orphans],
             servers=servers,
+            health=worst(examine(facts)),
             created_at=node.created_at,
         )
 
@@ -139,6 +181,12 @@ async def get(session: AsyncSession, node_id: str) -> Node:
 async def by_ids(session: AsyncSession, node_ids: set[str]) -> dict[str, Node]:
     nodes: Sequence[Node] = (await session.scalars(_BY_IDS, {"ids": list(node_ids)})).all()
     return {node.id: node for node in nodes}
+
+
+async def _count(session: AsyncSession, node_id: str) -> tuple[int, int]:
+    """Its servers, and those of which it holds an older specification than the panel."""
+    servers, behind = (await session.execute(select(*_COUNTS).where(Server.node_id == node_id))).one()
+    return servers, behind
 
 
 async def count_servers(session: AsyncSession, node_id: str) -> int:

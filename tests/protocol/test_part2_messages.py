@@ -109,11 +109,6 @@ ANSWERS = {
     Action.CONSOLE_SEARCH: SearchPage,
     Action.EXAMINE_NODE: Examination,
 }
-    Action.CONSOLE_HISTORY: ConsolePage,
-    Action.CONSOLE_ATTACH: ConsolePage,
-    Action.CONSOLE_SEARCH: SearchPage,
-    Action.EXAMINE_NODE: Examination,
-}
 
 
 @pytest.mark.parametrize("example", [each for each in COMMANDS if each["message"]["action"] in ANSWERS], ids=name_of)

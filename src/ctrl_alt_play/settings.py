@@ -46,7 +46,7 @@ class Settings(BaseModel):
         Raises:
             StartupError: one sentence, naming everything that is wrong; never a secret's value.
         """
-        file = cls._file(config_file)
+        file = cls.find_file(config_file)
         told = {**(cls._in_file(file) if file else {}), **cls._in_environment(), **given}
         try:
             settings = cls(config_file=file, **told)
@@ -94,7 +94,8 @@ class Settings(BaseModel):
         return (cls.default_file,)
 
     @classmethod
-    def _file(cls, told: Path | None) -> Path | None:
+    def find_file(cls, told: Path | None = None) -> Path | None:
+        """The file that counts: the one that is told, or named by the environment, whether it is there or not; else one at a usual place."""
         if told is not None:
             return told
         if named := os.environ.get(cls.file_variable):

@@ -33,8 +33,8 @@ def enrol(link: str, config_file: Path | None = None) -> Path:
     named = [name.upper() for name in IDENTITY if name.upper() in os.environ]
     if named:
         raise StartupError(f"Unset {', '.join(named)} first: the environment would win over what is enrolled.")
-    config = AgentConfig.read(config_file)
-    file = config_file or config.config_file or AgentConfig.own_file()
+    file = AgentConfig.find_file(config_file) or AgentConfig.own_file()
+    config = AgentConfig.read(file if file.exists() else Path(os.devnull))
     present = file.read_text() if file.exists() else ""
     beside = _make_beside(file)
     try:

@@ -7,5 +7,6 @@ import { create } from "./create";
 import { settings } from "./settings";
 import { figures } from "./figures";
 import { activity } from "./activity";
+import { nodes } from "./nodes";
 
-export const de: Texts = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...activity };
+export const de: Texts = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...activity, ...nodes };

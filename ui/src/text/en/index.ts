@@ -6,8 +6,9 @@ import { create } from "./create";
 import { settings } from "./settings";
 import { figures } from "./figures";
 import { activity } from "./activity";
+import { nodes } from "./nodes";
 
 /** Every word of the page, in English: the one that all others are held to. A file for each part of the page. */
-export const en = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...activity };
+export const en = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...activity, ...nodes };
 
 export type Texts = typeof en;

@@ -57,6 +57,8 @@ class Part2Agent:
     done: list[str] = field(default_factory=list)
     """The ids of what was done, each time."""
     is_forgetting_acks: bool = False
+    findings: list[Data] = field(default_factory=list)
+    """What it finds when it is asked to look at itself."""
     part_size: int = 500
     closed_with: int | None = None
     closed_for: str | None = None
@@ -194,8 +196,9 @@ class Part2Agent:
         if action.startswith("console_"):
             await self._answer_console(command)
             return
-        if action == "watch_figures":
-            await self.send({"id": id_, "type": "response", "success": True, "data": {}, "timestamp": now()})
+        if action in {"watch_figures", "examine_node"}:
+            data = {"findings": self.findings} if action == "examine_node" else {}
+            await self.send({"id": id_, "type": "response", "success": True, "data": data, "timestamp": now()})
             return
         data = {"serverId": command.get("serverId"), "status": "processing"}
         if action == "get_status":

@@ -38,16 +38,29 @@ def enrol(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a node known to the panel; prints the secret of its agent, this once."""
-    with Api(Login.load()) as api:
+    """Make a node known to the panel; prints the command that makes a machine this node. With --json it tells the agent's secret instead."""
+    login = Login.load()
+    with Api(login) as api:
         node = api.call("POST", "/api/nodes", {"id": node_id, "name": name or node_id})
-    if as_json:
-        show_json(node)
-        return
-    say(f"Node {node_id} is enrolled. Run its agent, on that machine, with:\n")
-    say(
-        f"  PANEL_URL=ws://<the panel's address>:<its WEBSOCKET_PORT, 8080> NODE_ID={node_id} AGENT_SECRET={node['secret']} ctrl-alt-play agent"
-    )
+        if as_json:
+            show_json(node)
+        else:
+            _show_command(api, login, node["id"])
+
+
+@app.command()
+def connect(node: NodeArgument) -> None:
+    """Print a command that makes a machine a node that there is already; its agent of before is refused from then on."""
+    login = Login.load()
+    with Api(login) as api:
+        _show_command(api, login, as_id(node))
+
+
+def _show_command(api: Api, login: Login, node_id: str) -> None:
+    token = api.call("POST", f"/api/nodes/{node_id}/enrolment")["token"]
+    say(f"Run this on the machine that is to be node {node_id}; it works once, within an hour:\n")
+    say(f"  ctrl-alt-play agent --enrol {login.url.rstrip('/')}#{token}\n")
+    say("Should that machine reach the panel by another address, put it in the place of what stands before the #.")
 
 
 @app.command()

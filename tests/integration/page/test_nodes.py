@@ -110,7 +110,9 @@ def test_a_wrong_secret_is_found_out_and_told_with_what_to_do(installation: Inst
     expect(page.get_by_text("Connected", exact=True)).to_be_visible()
 
 
-def test_a_node_that_holds_servers_is_not_deleted(installation: Installation, page: Page, tmp_path: Path) -> None:
+def test_a_node_that_holds_servers_stays_and_what_nobody_knows_is_adopted(
+    installation: Installation, page: Page, tmp_path: Path
+) -> None:
     with puppet.image(tmp_path) as image:
         server = Puppet(installation, image, name="Castle")
         page.goto(f"/nodes/{installation.node_id}")
@@ -118,7 +120,16 @@ def test_a_node_that_holds_servers_is_not_deleted(installation: Installation, pa
         page.get_by_role("button", name="Delete").click()
         expect(page.get_by_role("dialog").get_by_text("1 server is on it")).to_be_visible()
         page.get_by_role("button", name="Close").click()
-        installation.do("DELETE", server.path)
+        installation.kill(installation.agent)
+        expect(page.get_by_text("Its agent has been away")).to_be_visible()
+        installation.do("DELETE", f"{server.path}?force=true")
         expect(page.get_by_text("No server runs on this node.")).to_be_visible()
+        installation.start_agent()
+        page.get_by_role("button", name="Adopt").click()
+        page.get_by_label("Name of the server").fill("Castle again")
+        page.get_by_role("dialog").get_by_role("button", name="Adopt").click()
+        expect(page.get_by_role("link", name="Castle again").first).to_be_visible()
+        expect(page.get_by_role("heading", name="Orphans")).to_be_hidden()
+        installation.do("DELETE", server.path)
         page.get_by_role("button", name="Delete").click()
         expect(page.get_by_role("dialog").get_by_label("Type")).to_be_visible()

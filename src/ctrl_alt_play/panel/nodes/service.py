@@ -104,7 +104,9 @@ class Nodes:
         return examine(self._facts(await get(session, node_id), behind))
 
     async def ask_for_examination(self, node_id: str) -> Sequence[Finding]:
-        """What the node itself finds. Raises: NodeRefused, it cannot be asked."""
+        """What the node itself finds. Raises: NotFound; NodeRefused, it cannot be asked."""
+        async with self._database.reading() as session:
+            await get(session, node_id)
         try:
             told = await self._gateway.ask(node_id, Action.EXAMINE_NODE, "", None, EXAMINE_TIMEOUT_S)
         except Fault as fault:

@@ -1,11 +1,17 @@
 """Tokens by which machines become nodes."""
 
 import asyncio
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
 
 from sqlalchemy import select
 from tests.panel.support import PanelUnderTest, Person, until
 from tests.panel.test_door import status
 
+from ctrl_alt_play import __version__
 from ctrl_alt_play.panel.models import Node
 from ctrl_alt_play.panel.security import hash_secret
 
@@ -97,3 +103,25 @@ async def test_an_agent_can_ask_whether_it_would_be_let_in(panel: PanelUnderTest
 
     assert await judged(agent.secret) == (True, None)
     assert await judged("not the right one") == (False, "That is not the secret of any node.")
+
+
+async def test_the_panel_gives_out_its_own_program_and_that_runs(
+    panel: PanelUnderTest, admin: Person, tmp_path: Path
+) -> None:
+    agent, machine = await panel.agent(), await panel.visitor()
+    package = (await admin.post(f"/api/nodes/{agent.node_id}/enrolment", status=201))["package"]
+    wheel = tmp_path / package.rpartition("/")[2]
+    wheel.write_bytes((await machine.api.get(package)).content)
+    with zipfile.ZipFile(wheel) as files:
+        assert not [name for name in files.namelist() if "/built/" in name or name.endswith(".pyc")]
+    target = tmp_path / "installed"
+    install = [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--target", target, wheel]
+    await asyncio.to_thread(subprocess.run, install, check=True, capture_output=True)
+    environment = {**os.environ, "PYTHONPATH": str(target)}
+    show = "import ctrl_alt_play; print(ctrl_alt_play.__file__)"
+    for arguments, told in (["-c", show], str(target)), (["-m", "ctrl_alt_play", "--version"], __version__):
+        done = await asyncio.to_thread(
+            subprocess.run, [sys.executable, *arguments], env=environment, check=True, capture_output=True, text=True
+        )
+        assert told in done.stdout
+    await machine.get("/api/enrolment/another-0.1-py3-none-any.whl", 404)

@@ -25,6 +25,7 @@ PUBLIC = PAGE | {
     ("GET", "/metrics"),
     ("GET", "/api/agents/admittance"),
     ("POST", "/api/enrolment"),
+    ("GET", "/api/enrolment/{file}"),
     ("GET", "/api/setup"),
     ("POST", "/api/setup"),
     ("POST", "/api/auth/login"),

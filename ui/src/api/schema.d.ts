@@ -602,6 +602,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/enrolment/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Program
+         * @description The panel's own program as a wheel, for `pip install`: it is what everybody can have, and holds nothing of this panel.
+         */
+        get: operations["get_program_api_enrolment__file__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/operations/{operation_id}/cancel": {
         parameters: {
             query?: never;
@@ -1198,6 +1218,11 @@ export interface components {
              * Format: date-time
              */
             expires_at: string;
+            /**
+             * Package
+             * @description where the panel has its own program as a wheel, for a machine that has none yet
+             */
+            package: string;
         };
         /** EventView */
         EventView: {
@@ -3767,6 +3792,35 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Identity"];
                 };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_program_api_enrolment__file__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Validation Error */
             422: {

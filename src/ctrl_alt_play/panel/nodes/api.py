@@ -1,10 +1,13 @@
 """Administrators' care of nodes."""
 
+import asyncio
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Request, status
+from fastapi import APIRouter, Depends, Request, Response, status
 
 from ctrl_alt_play.panel.db import Reading
+from ctrl_alt_play.panel.errors import NotFound
+from ctrl_alt_play.panel.nodes import wheel
 from ctrl_alt_play.panel.nodes.enrolment import Enrolments
 from ctrl_alt_play.panel.nodes.schemas import (
     Diagnosis,
@@ -75,6 +78,14 @@ async def begin_enrolment(node_id: str, enrolments: Enrolling) -> Enrolment:
 async def redeem_enrolment(redemption: Redemption, request: Request, enrolments: Enrolling) -> Identity:
     """For agents: exchanges a token for the node's secret, which is made here. The secret of before is worth nothing then."""
     return await enrolments.redeem(redemption.token, request.client.host if request.client else "")
+
+
+@machines.get("/{file}", response_class=Response)
+async def get_program(file: str) -> Response:
+    """The panel's own program as a wheel, for `pip install`: it is what everybody can have, and holds nothing of this panel."""
+    if file != wheel.file_name():
+        raise NotFound(f"There is no such file; there is {wheel.file_name()}.")
+    return Response(await asyncio.to_thread(wheel.content), media_type="application/zip")
 
 
 @router.get("/{node_id}/doctor")

@@ -9,6 +9,7 @@ from ctrl_alt_play.panel.db import Database
 from ctrl_alt_play.panel.errors import Forbidden
 from ctrl_alt_play.panel.gateway.base import Gateway
 from ctrl_alt_play.panel.models import Node
+from ctrl_alt_play.panel.nodes import wheel
 from ctrl_alt_play.panel.nodes.schemas import Enrolment, Identity
 from ctrl_alt_play.panel.nodes.service import get
 from ctrl_alt_play.panel.security import Attempts, hash_secret, make_secret
@@ -32,7 +33,7 @@ class Enrolments:
         async with self._database.writing() as session:
             node = await get(session, node_id)
             node.enrolment_hash, node.enrolment_expires_at = hash_secret(token), expires_at
-        return Enrolment(token=token, expires_at=expires_at)
+        return Enrolment(token=token, expires_at=expires_at, package=f"/api/enrolment/{wheel.file_name()}")
 
     async def redeem(self, token: str, address: str) -> Identity:
         """Makes whoever has the token the node's only agent. Of two at once one is.

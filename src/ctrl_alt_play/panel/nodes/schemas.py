@@ -79,6 +79,7 @@ class NodeSecret(BaseModel):
 class Enrolment(BaseModel):
     token: str = Field(description="opens the node once, for whoever has it: shown this once, and kept only as a hash")
     expires_at: datetime
+    package: str = Field(description="where the panel has its own program as a wheel, for a machine that has none yet")
 
 
 class Redemption(BaseModel):

@@ -51,11 +51,11 @@ export const nodes: typeof english = {
     local:
       "Diese Adresse meint die Maschine selbst und gilt nur dort. Für eine andere Maschine gib den Namen oder die Adresse des Panels in deinem Netz an.",
     next: "Befehl erzeugen",
-    run: "Führe das auf der Maschine aus, als root oder als jemand, der Docker benutzen darf:",
+    run: "Führe das auf der Maschine in einer Shell von root aus (sudo -i):",
     copy: "Befehl kopieren",
-    install: "Einmal vorher: Ctrl-Alt-Play dort installieren",
-    installHint: "In einem Klon des Repositorys, oder mit dem Wheel, das scripts/build erzeugt:",
-    copyInstall: "Befehl zum Installieren kopieren",
+    does: "Er installiert das Programm von diesem Panel nach /opt/ctrl-alt-play, mit dem, was es von PyPI braucht, macht die Maschine zu diesem Node und startet seinen Agenten. Auf Debian und Ubuntu will er das Paket python3-venv.",
+    installed: "Ctrl-Alt-Play ist dort schon installiert, oder soll nicht als root laufen",
+    copyShort: "Befehl ohne Installation kopieren",
     once: (minutes) =>
       minutes > 0
         ? `Der Befehl gilt einmal, noch ${minutes === 1 ? "1 Minute" : `${minutes} Minuten`}. Das Geheimnis, das er holt, bekommt niemand zu sehen.`

@@ -49,11 +49,11 @@ export const nodes = {
     local:
       "This address means the machine itself: it works there alone. For another machine give the panel's name or address in your network.",
     next: "Make the command",
-    run: "Run this on the machine, as root or as a user who may use Docker:",
+    run: "Run this on the machine, in a shell of root (sudo -i):",
     copy: "Copy the command",
-    install: "Once before: install Ctrl-Alt-Play there",
-    installHint: "In a clone of the repository, or with the wheel that scripts/build makes:",
-    copyInstall: "Copy the command that installs",
+    does: "It installs the program from this panel into /opt/ctrl-alt-play, with what it needs from PyPI, makes the machine this node, and runs its agent. On Debian and Ubuntu it wants the package python3-venv.",
+    installed: "Ctrl-Alt-Play is installed there already, or is not to run as root",
+    copyShort: "Copy the command without installing",
     once: (minutes: number) =>
       minutes > 0
         ? `The command works once, for ${minutes === 1 ? "1 more minute" : `${minutes} more minutes`}. The secret that it fetches is seen by nobody.`

@@ -1,13 +1,21 @@
 import { createRouter } from "sv-router";
 import Servers from "./screens/Servers.svelte";
+import Trouble from "./screens/Trouble.svelte";
+import Unloaded from "./screens/Unloaded.svelte";
 
-export const { p, navigate, isActive, route } = createRouter({
+/** A screen that does not come: after an update its file is no more. */
+const unloaded = () => ({ default: Unloaded });
+
+export const { p, navigate, route } = createRouter({
   "/": Servers,
-  "/servers/new": () => import("./screens/Create.svelte"),
-  "/servers/:id": () => import("./screens/Server.svelte"),
-  "/servers/:id/:tab": () => import("./screens/Server.svelte"),
-  "/nodes": () => import("./screens/Nodes.svelte"),
-  "/nodes/:id": () => import("./screens/Node.svelte"),
+  "/servers/new": () => import("./screens/Create.svelte").catch(unloaded),
+  "/servers/:id": () => import("./screens/Server.svelte").catch(unloaded),
+  "/servers/:id/:tab": () => import("./screens/Server.svelte").catch(unloaded),
+  "/nodes": () => import("./screens/Nodes.svelte").catch(unloaded),
+  "/nodes/:id": () => import("./screens/Node.svelte").catch(unloaded),
+  "/users": () => import("./screens/Users.svelte").catch(unloaded),
+  "/account": () => import("./screens/Account.svelte").catch(unloaded),
+  "/design": () => import("./screens/Design.svelte").catch(unloaded),
   "/setup": Servers,
-  "*": Servers,
+  "*": Trouble,
 });

@@ -9,6 +9,7 @@ export type Finding = Schemas["Finding"];
 export type NodeSample = Schemas["NodeSample"];
 export type Operation = Schemas["OperationView"];
 export type User = Schemas["UserView"];
+export type Session = Schemas["SessionView"];
 export type Figures = Schemas["Figures"];
 
 /** What an answer of the panel says of what went wrong (RFC 9457). */

@@ -52,6 +52,11 @@ class Session {
     this.#enter(await the(api.POST("/api/auth/sessions", { body: { username, password } })));
   }
 
+  /** Asks again who is here: their name may be another. */
+  async refresh(): Promise<void> {
+    this.user = await the(api.GET("/api/auth/me"));
+  }
+
   /** Makes the first account, by the code that the panel printed. */
   async setUp(code: string, username: string, password: string): Promise<void> {
     this.#enter(await the(api.POST("/api/setup", { body: { code, username, password } })));

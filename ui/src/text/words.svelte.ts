@@ -6,6 +6,11 @@ const CATALOGUES: Record<string, () => Promise<Texts>> = {
   de: async () => (await import("./de")).de,
 };
 
+export const LANGUAGES: readonly (readonly [language: string, name: string])[] = [
+  ["en", "English"],
+  ["de", "Deutsch"],
+];
+
 /** The words of the page, in the reader's language. `words.t` follows a change at once. */
 class Words {
   language = $state("en");
@@ -21,10 +26,6 @@ class Words {
     this.language = language;
     localStorage.setItem(KEY, language);
     document.documentElement.lang = language;
-  }
-
-  get languages(): string[] {
-    return Object.keys(CATALOGUES);
   }
 }
 

@@ -1,4 +1,6 @@
 import type { Texts } from "../en";
+import { account } from "./account";
+import { design } from "./design";
 import { shell } from "./shell";
 import { servers } from "./servers";
 import { server } from "./server";
@@ -9,4 +11,4 @@ import { figures } from "./figures";
 import { activity } from "./activity";
 import { nodes } from "./nodes";
 
-export const de: Texts = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...activity, ...nodes };
+export const de: Texts = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...activity, ...nodes, ...account, ...design };

@@ -1,3 +1,5 @@
+import { account } from "./account";
+import { design } from "./design";
 import { shell } from "./shell";
 import { servers } from "./servers";
 import { server } from "./server";
@@ -9,6 +11,6 @@ import { activity } from "./activity";
 import { nodes } from "./nodes";
 
 /** Every word of the page, in English: the one that all others are held to. A file for each part of the page. */
-export const en = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...activity, ...nodes };
+export const en = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...activity, ...nodes, ...account, ...design };
 
 export type Texts = typeof en;

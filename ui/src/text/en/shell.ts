@@ -1,9 +1,59 @@
 export const shell = {
-  language: "English",
+  language: "Language",
   product: "Ctrl-Alt-Play",
   skip: "Skip to the content",
-  nav: { label: "Main", servers: "Servers", nodes: "Nodes", account: "Account", signOut: "Sign out" },
+  nav: {
+    label: "Main",
+    servers: "Servers",
+    users: "Users",
+    account: "Account",
+    menu: "Your account",
+    signOut: "Sign out",
+  },
   theme: { label: "Appearance", system: "As the system", light: "Light", dark: "Dark" },
+  palette: {
+    open: "Search",
+    label: "Search and commands",
+    placeholder: "A server, a place, or what to do",
+    results: "What was found",
+    none: "Nothing matches. Try another word, or fewer letters.",
+    start: (name: string) => `Start ${name}`,
+    stop: (name: string) => `Stop ${name}`,
+    restart: (name: string) => `Restart ${name}`,
+    kill: (name: string) => `Kill ${name}`,
+    killed: "It ends at once, without saving. What was not saved is lost, and players are thrown out.",
+  },
+  help: {
+    title: "Keyboard shortcuts",
+    off: "They are turned off. Turn them on here:",
+    groups: { go: "Go to", tab: "On a server's page: show", order: "On a server's page: do", page: "Everywhere" },
+    palette: "Ctrl K",
+    close: "Close what is open",
+    done: "Close",
+  },
+  trouble: {
+    broken: {
+      title: "Something broke in this page",
+      hint: "Your servers are not touched by it. Reload the page; if it happens again, tell whoever looks after the panel what stands here.",
+    },
+    unloaded: {
+      title: "This screen could not be loaded",
+      hint: "Either the panel was updated since you opened the page, or it cannot be reached. Reload to go on.",
+    },
+    unknown: {
+      title: "There is nothing here",
+      hint: "The address is wrong, or what was here has moved.",
+    },
+    away: {
+      title: "The panel does not answer",
+      hint: "Your servers go on running without it. Try again in a moment.",
+    },
+  },
+  update: {
+    isThere: "The panel was updated. Reload the page to go on with the new one.",
+    reload: "Reload",
+    dismiss: "Close",
+  },
   signIn: {
     title: "Sign in",
     username: "Username",
@@ -21,7 +71,8 @@ export const shell = {
   },
   live: {
     connecting: "Connecting …",
-    away: (seconds: number) => `No connection to the panel. Trying again ${seconds > 0 ? `in ${seconds} s` : "now"} …`,
+    away: "No connection to the panel.",
+    retry: (seconds: number) => `Trying again ${seconds > 0 ? `in ${seconds} s` : "now"} …`,
   },
   confirm: {
     typeName: (name: string) => `Type ${name} to confirm`,

@@ -1,0 +1,34 @@
+import { CircleUser, Server, Users } from "@lucide/svelte";
+import { route } from "../routes";
+import { session, type Permission } from "../state/session.svelte";
+import type { Texts } from "../text/en";
+
+/** The screens that lead everywhere else. */
+const ALL = [
+  { address: "/", covers: "/servers", key: "s", icon: Server, to: "servers.see", name: (t: Texts) => t.nav.servers },
+  { address: "/users", covers: "/users", key: "u", icon: Users, to: "users.manage", name: (t: Texts) => t.nav.users },
+  {
+    address: "/account",
+    covers: "/account",
+    key: "a",
+    icon: CircleUser,
+    to: "account.self",
+    name: (t: Texts) => t.nav.account,
+  },
+] as const satisfies { to: Permission; [detail: string]: unknown }[];
+
+export type Place = (typeof ALL)[number];
+
+/** Those to which one may go. */
+export function places(): Place[] {
+  return ALL.filter((place) => session.may(place.to));
+}
+
+/** Those that are always to be seen: the account has a menu of its own. */
+export function listed(): Place[] {
+  return places().filter((place) => place.address !== "/account");
+}
+
+export function isHere(place: Place): boolean {
+  return route.pathname === place.address || `${route.pathname}/`.startsWith(`${place.covers}/`);
+}

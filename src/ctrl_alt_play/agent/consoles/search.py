@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from time import monotonic
 
-from ctrl_alt_play.agent.consoles import expressions
+from ctrl_alt_play.agent import expressions
 from ctrl_alt_play.agent.consoles.ansi import plain
 from ctrl_alt_play.agent.consoles.part import Part
 from ctrl_alt_play.agent.consoles.segments import Record, Segment, content, records_in

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from ctrl_alt_play.agent.consoles import expressions
+from ctrl_alt_play.agent import expressions
 from ctrl_alt_play.agent.consoles.ansi import plain
 from ctrl_alt_play.agent.figures.queries import QUERIES
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault

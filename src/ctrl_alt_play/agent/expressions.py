@@ -6,8 +6,8 @@ It is loaded with the first expression: few games have one, and it is 1.5 MiB.
 from typing import Any
 
 
-def compiled(pattern: str, most_bytes: int) -> Any:
-    """The expression, ready for bytes of UTF-8.
+def compiled(pattern: str, most_bytes: int, *, has_groups: bool = False) -> Any:
+    """The expression, ready for bytes of UTF-8. Groups cost memory: they are there where they are asked for.
 
     Raises:
         ValueError: it is none, or would take more memory than `most_bytes`; says why.
@@ -17,7 +17,7 @@ def compiled(pattern: str, most_bytes: int) -> Any:
     options = re2.Options()
     options.max_mem = most_bytes
     options.log_errors = False
-    options.never_capture = True
+    options.never_capture = not has_groups
     try:
         return re2.compile(pattern, options)
     except re2.error as error:

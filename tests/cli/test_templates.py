@@ -22,6 +22,6 @@ def test_a_folder_is_checked_and_each_that_fails_has_its_line(tmp_path: Path) ->
     assert lines[0].split() == ["KIND", "FEATURE", "TEMPLATES", "SUPPORTED"]
     assert ["rule", "colour", "1", "NO"] in [line.split() for line in lines]
     assert ["parser", "properties", "2", "yes"] in [line.split() for line in lines]
-    assert lines[-3].startswith("bad.yaml: line 1, column 5:")
+    assert lines[-3].startswith("bad.yaml: line 2, column 1:")
     assert lines[-2] == "odd.json: variables[0].rules: there is no rule 'colour'"
     assert lines[-1] == "3 templates, 1 imported, 2 failed"

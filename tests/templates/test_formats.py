@@ -137,9 +137,11 @@ def broken(**fields: Any) -> str:
 WITHOUT_CONFIG = {"files": "{}", "startup": "{}", "logs": "{}", "stop": ""}
 FLAWS = [
     ('{\n  "name": ,\n}', "line 2, column 11"),
-    ("a: [", "line 1, column 5"),
+    ("a: [", "line 2, column 1"),
     ("a: &x [1]\nb: *x\n", "line 2: aliases are not taken"),
     ("[]", "it is no template"),
+    (f"a: {'[' * 100_000}{']' * 100_000}", "line 1: it is deeper than 100"),
+    (f'{{"a": {"[" * 100_000}{"]" * 100_000}}}', "it is too deep"),
     (broken(meta={}), "meta.version: is None"),
     (broken(name=""), "name: is missing"),
     (broken(docker_images={}), "docker_images: names no image"),

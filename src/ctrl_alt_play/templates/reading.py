@@ -27,6 +27,7 @@ from ctrl_alt_play.templates.placeholders import newest, unknown
 FORMATS = ("PTDL_v1", "PTDL_v2", "PLCN_v1", "PLCN_v2", "PLCN_v3")
 PARSERS = ("file", "properties", "ini", "json", "yaml", "toml", "xml")
 USUAL = "Default"
+DEEPEST = 100
 LARGEST_BYTES = 8 * 1024 * 1024
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,190}")
 
@@ -84,7 +85,7 @@ def _loaded(text: str) -> Any:
         except RecursionError as error:
             raise NotATemplate([Flaw("", "it is too deep")]) from error
     try:
-        _refuse_aliases(text)
+        _ensure_flat(text)
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe one, see there
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -94,7 +95,10 @@ def _loaded(text: str) -> Any:
         raise NotATemplate([Flaw("", f"it is neither JSON nor YAML: {error}")]) from error
 
 
-class _Loader(yaml.SafeLoader):
+_FAST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_FAST):  # type: ignore[misc]  # of two kinds
     """Dates stay texts."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as the class has it
@@ -103,12 +107,19 @@ class _Loader(yaml.SafeLoader):
     }
 
 
-def _refuse_aliases(text: str) -> None:
-    """No template has any, and a few of them make a document that fills all memory."""
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+def _ensure_flat(text: str) -> None:
+    """No template has aliases or is deep; a few of either make a document that takes all memory, or the stack.
+
+    Raises: NotATemplate.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=_FAST):
+        line = event.start_mark.line + 1 if event.start_mark else 0
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if isinstance(event, yaml.AliasEvent):
-            line = event.start_mark.line + 1 if event.start_mark else 0
             raise NotATemplate([Flaw(f"line {line}", "aliases are not taken")])
+        if depth > DEEPEST:
+            raise NotATemplate([Flaw(f"line {line}", f"it is deeper than {DEEPEST}")])
 
 
 class _Reader:

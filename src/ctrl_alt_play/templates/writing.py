@@ -120,7 +120,7 @@ def _text(found: dict[str, Any]) -> str:
     return json.dumps(found, indent=4, ensure_ascii=False)
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # of two kinds
     """Several lines are written as several lines."""
 
 

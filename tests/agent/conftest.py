@@ -4,10 +4,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.agent.journals import file, journal
+from tests.agent.stations import panel, station
 from tests.fakes.engine import FakeEngine
 from tests.fakes.household import Household, household
 
 from ctrl_alt_play.agent.servers import fleet, game, server
+
+__all__ = ["engine", "file", "home", "journal", "panel", "station"]
 
 
 @pytest.fixture(autouse=True)

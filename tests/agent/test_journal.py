@@ -1,65 +1,25 @@
 """The journal keeps what was accepted, whole or not at all, and what is still to be told."""
 
 import asyncio
-import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.agent.journals import FULL, create, news
 from tests.fakes.clock import NOON
 from tests.fakes.until import until
 
-from ctrl_alt_play.agent import journal as journals
 from ctrl_alt_play.agent import schema, spool, tables
 from ctrl_alt_play.agent.journal import Journal
 from ctrl_alt_play.agent.records import Ending, Entry, Memory, News, ServerRecord
 from ctrl_alt_play.agent.servers.fleet import operation_of
 from ctrl_alt_play.agent.tables import FIRST_UID
 from ctrl_alt_play.errors import StartupError
-from ctrl_alt_play.protocol.contents import Action, DeletePayload, Nothing, StatusChanged, StopPayload
+from ctrl_alt_play.protocol.contents import Action, DeletePayload, Nothing, StopPayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.part2 import ServerCrashed
-from ctrl_alt_play.protocol.specification import Desired, Limits, Model, Port, Specification, StopRule
-
-FULL = Specification(
-    image="game",
-    startup='run "it" now',
-    environment={"A": "1", "B": "ü\n"},
-    limits=Limits(memory=2**29, swap=-1, cpu=150.5, io=500),
-    ports=(Port(internal=1, external=2, protocol="udp", address="127.0.0.1"),),
-    stop=StopRule(command="quit", timeout=5),
-)
-
-
-@pytest.fixture(autouse=True)
-def _what_cannot_be_written_is_tried_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journals, "RETRY_S", 0.01)
-    monkeypatch.setattr(journals, "PATIENCE_S", 0.2)
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "agent" / "journal.db"
-
-
-@pytest.fixture
-async def journal(file: Path) -> AsyncIterator[Journal]:
-    journal = await Journal.open(file)
-    yield journal
-    await journal.close()
-
-
-async def create(journal: Journal, server_id: str, uid: int = 0, command_id: str | None = None) -> int:
-    operation = operation_of(Action.CREATE_SERVER, server_id, FULL, command_id, None)
-    _, record = await journal.accept(operation, ServerRecord(server_id, uid, FULL))
-    assert record is not None
-    return record.uid
-
-
-def news(server_id: str = "one", word: str = "running") -> News:
-    return News("server_status_changed", server_id, StatusChanged(server_id=server_id, current_status=word), NOON)
+from ctrl_alt_play.protocol.specification import Desired, Model
 
 
 async def test_all_of_it_survives_reopening(file: Path) -> None:
@@ -174,9 +134,6 @@ async def test_what_ended_is_remembered_for_a_good_while_and_without_its_payload
     assert [await journal.outcome(id_) is not None for id_ in ("old", "young", "newest")] == [False, True, True]
 
 
-# The spool
-
-
 async def test_events_are_numbered_without_a_gap_and_for_ever(file: Path) -> None:
     journal = await Journal.open(file)
     seen: list[int] = []
@@ -251,9 +208,6 @@ async def test_what_cannot_be_written_is_kept_and_written_later_in_order(file: P
     await journal.accept(operation_of(Action.START_SERVER, "one", Nothing(), "a", None))
 
 
-# The file
-
-
 async def test_a_journal_of_the_first_version_is_taken_over(file: Path) -> None:
     file.parent.mkdir()
     old = sqlite3.connect(file)
@@ -301,103 +255,3 @@ async def test_what_is_accepted_survives_a_loss_of_power_but_for_lines_to_a_game
     await journal.accept(operation_of(action, "one", Nothing(), "a", None))
     (synchronous,) = await journal._run(lambda db: db.execute("PRAGMA synchronous").fetchone())
     assert synchronous == level
-
-
-# A file that is taken away
-
-
-def remove(file: Path) -> None:
-    file.unlink()
-
-
-def remove_the_folder(file: Path) -> None:
-    shutil.rmtree(file.parent)
-
-
-def remove_what_was_written_last(file: Path) -> None:
-    file.with_name("journal.db-wal").unlink()
-
-
-def replace_by_notes(file: Path) -> None:
-    notes = file.with_name("notes")
-    notes.write_text("my notes, kept here by mistake")
-    notes.replace(file)
-
-
-def replace_by_another_journal(file: Path) -> None:
-    other = file.with_name("other.db")
-    schema.open_database(other).close()
-    other.replace(file)
-
-
-@pytest.mark.parametrize(
-    "take_away",
-    [remove, remove_the_folder, remove_what_was_written_last, replace_by_notes, replace_by_another_journal],
-)
-async def test_a_file_that_is_taken_away_is_made_anew_of_what_it_held(
-    file: Path, journal: Journal, take_away: Callable[[Path], None]
-) -> None:
-    await create(journal, "one", command_id="before")
-    await journal.put(Entry(news=(news(),)))
-    take_away(file)
-    await journal.accept(operation_of(Action.START_SERVER, "one", Nothing(), "meanwhile", None))
-    await journal.look()
-    assert not journal.is_lost
-    await journal.accept(operation_of(Action.STOP_SERVER, "one", StopPayload(), "after", None))
-    await journal.put(Entry(news=(news(word="stopped"),)))
-    again = await Journal.open(file)
-    assert [operation.id for operation in await again.operations()] == ["before", "meanwhile", "after"]
-    assert [server.id for server in await again.servers()] == ["one"]
-    assert [event.seq for event in await again.events_after(0, 10)] == [1, 2]
-    assert again.spool_id == journal.spool_id
-    await again.close()
-
-
-async def test_what_lay_in_the_place_of_the_journal_is_set_aside(file: Path, journal: Journal) -> None:
-    replace_by_notes(file)
-    await journal.look()
-    assert file.with_name("journal.db.aside").read_text() == "my notes, kept here by mistake"
-
-
-async def test_an_agent_that_ends_after_its_journal_was_made_anew_leaves_it_whole(file: Path) -> None:
-    journal = await Journal.open(file)
-    remove_the_folder(file)
-    await journal.look()
-    await create(journal, "one")
-    await journal.close()
-    again = await Journal.open(file)
-    assert [server.id for server in await again.servers()] == ["one"]
-    await again.close()
-
-
-async def test_a_file_that_is_there_stays_as_it_is(file: Path, journal: Journal) -> None:
-    before = schema.names(file)
-    for number in range(3):
-        await create(journal, f"s{number}")
-        await journal.look()
-    assert schema.names(file) == before
-
-
-async def test_while_the_file_cannot_be_made_anew_nothing_is_accepted(file: Path, journal: Journal) -> None:
-    remove_the_folder(file)
-    file.parent.touch()
-    await journal.look()
-    assert journal.is_lost
-    with pytest.raises(Fault, match="journal cannot be written") as refused:
-        await create(journal, "one")
-    assert (refused.value.code, refused.value.details) == (ErrorCode.INSUFFICIENT_RESOURCES, "its file is gone")
-    file.parent.unlink()
-    await journal.look()
-    assert not journal.is_lost
-    await create(journal, "one")
-
-
-async def test_a_file_that_is_taken_away_is_noticed_by_itself(
-    file: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(journals, "LOOK_EVERY_S", 0.01)
-    guard = asyncio.create_task(journal.guard())
-    remove_the_folder(file)
-    await until(file.exists)
-    guard.cancel()
-    await asyncio.gather(guard, return_exceptions=True)

@@ -1,0 +1,88 @@
+"""While the engine is away nothing is made up, and when it is back all is true again."""
+
+import pytest
+from tests.fakes.engine import Game
+from tests.fakes.household import Household
+from tests.fakes.until import until
+
+from ctrl_alt_play.agent.servers import game
+from ctrl_alt_play.agent.servers.fleet import operation_of
+from ctrl_alt_play.protocol.contents import Action, LinePayload, ServerState
+from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+
+CREATE, START, STOP = Action.CREATE_SERVER, Action.START_SERVER, Action.STOP_SERVER
+RESTART, KILL, DELETE = Action.RESTART_SERVER, Action.KILL_SERVER, Action.DELETE_SERVER
+STUBBORN = Game(exit_codes={})
+
+
+async def say(home: Household, server_id: str, line: str) -> None:
+    payload = LinePayload(line=line)
+    await home.fleet.send_line(operation_of(Action.SEND_COMMAND, server_id, payload, None, None), payload)
+
+
+async def test_an_engine_lost_makes_servers_unknown_and_its_return_makes_them_true_again(home: Household) -> None:
+    await home.running("one")
+    await home.running("two")
+    home.engine.go_away()
+    await until(lambda: {server.state for server in home.fleet.servers.values()} == {ServerState.UNKNOWN})
+    assert not home.fleet.is_engine_up
+    home.engine.end_game("two", 1)
+    home.engine.come_back()
+    await until(lambda: home.server("one").state is ServerState.RUNNING)
+    await until(lambda: home.server("two").state is ServerState.RUNNING)
+    assert home.teller.words("one") == ["created", "running", "unknown", "running"]
+    assert home.teller.words("two") == ["created", "running", "unknown", "stopped", "running"]
+
+
+async def test_the_console_is_taken_up_again_after_the_engines_return(home: Household) -> None:
+    await home.running()
+    home.engine.go_away()
+    await until(lambda: home.server().state is ServerState.UNKNOWN)
+    home.engine.come_back()
+    await until(lambda: home.server().state is ServerState.RUNNING and home.server().game.console.is_open)
+    await say(home, "one", "status")
+    await until(lambda: "map: oa_dm1" in home.teller.texts("one"))
+
+
+async def test_a_console_that_docker_lets_go_of_is_taken_up_again(
+    home: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(game, "REOPEN_AFTER_S", 0.01)
+    server = await home.running()
+    home.engine._detach(home.engine.boxes["one"])
+    await until(lambda: not server.game.console.is_open)
+    await until(lambda: server.game.console.is_open)
+    await say(home, "one", "status")
+    await until(lambda: "map: oa_dm1" in home.teller.texts("one"))
+
+
+async def test_a_stop_goes_on_when_the_engine_was_away_meanwhile(home: Household) -> None:
+    home.engine.games["game"] = Game(time_to_stop_s=60)
+    await home.running()
+    stop = await home.ask(STOP)
+    await until(lambda: "signal SIGTERM" in home.engine.made("one"))
+    home.engine.go_away()
+    await until(lambda: home.server().state is ServerState.UNKNOWN)
+    home.engine.come_back()
+    await until(lambda: home.fleet.is_engine_up)
+    home.engine.end_game("one", 0)
+    assert (await home.done(stop)).state is ServerState.STOPPED
+
+
+@pytest.mark.parametrize("action", [START, STOP, RESTART, KILL, DELETE])
+async def test_an_action_without_an_engine_fails_with_a_reason(home: Household, action: Action) -> None:
+    await home.running()
+    home.engine.go_away()
+    await until(lambda: home.server().state is ServerState.UNKNOWN)
+    ended = await home.do(action)
+    assert ended.fault is not None
+    assert ended.fault.code is ErrorCode.DOCKER_UNAVAILABLE
+    home.engine.come_back()
+    await until(lambda: home.server().state is ServerState.RUNNING)
+
+
+async def test_without_an_engine_no_server_is_created(home: Household) -> None:
+    home.engine.go_away()
+    await until(lambda: not home.fleet.is_engine_up)
+    with pytest.raises(Fault, match="Docker does not answer"):
+        await home.ask(CREATE)

@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from ctrl_alt_play import __version__
-from ctrl_alt_play.cli import Commands, JsonOption, enrol_agent, nodes, operations, run_agent, run_panel, say, servers, templates
+from ctrl_alt_play.cli import nodes, operations, servers, templates
+from ctrl_alt_play.cli.output import Commands, JsonOption, say
+from ctrl_alt_play.cli.programs import enrol_agent, run_agent, run_panel
 from ctrl_alt_play.client import DEFAULT_URL, Api, Login
 
 app = typer.Typer(

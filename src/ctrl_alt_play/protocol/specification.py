@@ -214,6 +214,24 @@ class ConsoleRule(Model):
     keep_days: float = Field(default=30, gt=0, le=3650)
 
 
+class Replacement(Model):
+    """What is set in a configuration file, and where; with `if_value` only where that stands there, or (`regex:…`) matches."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=False)
+
+    match: str = Field(min_length=1, max_length=1024)
+    value: str | int | float | bool | None = Field(description="with placeholders such as {{server.environment.NAME}}")
+    if_value: Annotated[str, StringConstraints(max_length=1024), AfterValidator(_pattern)] | None = None
+
+
+class ConfigurationFile(Model):
+    """A file of the game that is changed before each start."""
+
+    path: str = Field(min_length=1, max_length=1024, pattern=r"^[^\x00]+$")
+    parser: Literal["file", "properties", "ini", "json", "yaml", "toml", "xml"]
+    replacements: tuple[Replacement, ...] = Field(default=(), max_length=512)
+
+
 class Desired(StrEnum):
     """What is wanted of a server, for as long as nothing holds it."""
 
@@ -242,6 +260,7 @@ class Recipe(Model):
     crash: CrashPolicy = CrashPolicy()
     query: Query | None = None
     console: ConsoleRule = ConsoleRule()
+    configuration: tuple[ConfigurationFile, ...] = Field(default=(), max_length=64)
 
     @field_validator("image")
     @classmethod
@@ -252,16 +271,25 @@ class Recipe(Model):
         return image
 
     @field_validator(
-        "environment", "limits", "ports", "startup", "stop", "readiness", "crash", "console", mode="before"
+        "environment",
+        "limits",
+        "ports",
+        "startup",
+        "stop",
+        "readiness",
+        "crash",
+        "console",
+        "configuration",
+        mode="before",
     )
     @classmethod
     def _null_is_nothing(cls, value: object, info: ValidationInfo) -> object:
         if value is not None:
             return value
-        return {"ports": (), "startup": ""}.get(info.field_name or "", {})
+        return {"ports": (), "startup": "", "configuration": ()}.get(info.field_name or "", {})
 
 
-PART2_FIELDS = {"readiness", "crash", "query", "console", "hold", "revision"}
+PART2_FIELDS = {"readiness", "crash", "query", "console", "configuration", "hold", "revision"}
 _SHARED: dict[str, type[Model]] = {"readiness": Readiness, "crash": CrashPolicy}
 
 

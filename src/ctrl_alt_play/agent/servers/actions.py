@@ -142,6 +142,7 @@ class Actions:
             return
         await game.make(self._overtaken, server.steps.tell, is_spent=server.life.is_spent)
         await game.look()
+        await game.configure()
         async with _one_of(turns, self._overtaken):
             server.apply(server.life.launch())
             server.steps.tell("starting")

@@ -21,6 +21,10 @@ _RESOLVE_NO_MAGICLINKS, _RESOLVE_BENEATH = 0x02, 0x08
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+class NotThere(Fault):
+    """There is no such file."""
+
+
 class _OpenHow(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
@@ -31,6 +35,14 @@ def read_text(folder: Path, path: str) -> str:
     Raises:
         Fault: `INVALID_PAYLOAD` with the reason: not there, not a file, outside of the folder, not text, or larger than 512 KiB.
     """
+    try:
+        return read(folder, path).decode()
+    except UnicodeDecodeError as error:
+        raise Fault(ErrorCode.INVALID_PAYLOAD, f"{path} is not a text file.") from error
+
+
+def read(folder: Path, path: str) -> bytes:
+    """As `read_text`, whatever is in it."""
     with _opened_folder(folder) as root:
         descriptor = _open_beneath(root, path, os.O_RDONLY | os.O_NONBLOCK)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -43,13 +55,15 @@ def read_text(folder: Path, path: str) -> str:
             ErrorCode.INVALID_PAYLOAD,
             f"{path} is larger than {MOST_BYTES // 1024} KiB, the most that can be read here.",
         )
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise Fault(ErrorCode.INVALID_PAYLOAD, f"{path} is not a text file.") from error
+    return data
 
 
 def write_text(folder: Path, path: str, content: str, uid: int, gid: int) -> int:
+    """As `write`."""
+    return write(folder, path, content.encode(), uid, gid)
+
+
+def write(folder: Path, path: str, data: bytes, uid: int, gid: int) -> int:
     """Replaces a file's content at once and whole, making it and its folders where missing, owned by the game's user.
 
     Gives the size in bytes.
@@ -57,7 +71,6 @@ def write_text(folder: Path, path: str, content: str, uid: int, gid: int) -> int
     Raises:
         Fault: `INVALID_PAYLOAD` with the reason; the file is then as it was.
     """
-    data = content.encode()
     parts = PurePosixPath(path.lstrip("/")).parts
     if not parts or ".." in parts or "\x00" in path:
         raise Fault(ErrorCode.INVALID_PAYLOAD, f"{path} names no file in the server's folder.")
@@ -178,7 +191,7 @@ def _walk(root: int, parts: tuple[str, ...], flags: int) -> int:
 def _fault_of(error: OSError, path: str) -> Fault:
     match error.errno:
         case errno.ENOENT:
-            reason = "is not there"
+            return NotThere(ErrorCode.INVALID_PAYLOAD, f"{path} is not there.")
         case errno.EXDEV | errno.ELOOP:
             reason = "leads outside of the server's folder"
         case errno.EISDIR:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from ipaddress import ip_network
 
 import structlog
 
 from ctrl_alt_play.agent.consoles.console import Console, Ear
 from ctrl_alt_play.agent.engine.base import Container, Plan
-from ctrl_alt_play.agent.engine.container import fingerprint
+from ctrl_alt_play.agent.engine.container import NETWORK, fingerprint
 from ctrl_alt_play.agent.engine.faults import is_beyond_start
 from ctrl_alt_play.agent.figures.meter import Meter
 from ctrl_alt_play.agent.records import ServerRecord
@@ -131,6 +132,26 @@ class Game:
             await self.console.close()
             await engine.remove(self.id)
         await engine.create(plan)
+
+    async def configure(self) -> None:
+        """Sets up the game's configuration files.
+
+        Raises:
+            Fault: why they cannot be set up.
+        """
+        specification, uid = self.record.specification, self.record.uid
+        if not specification.configuration:
+            return
+        from ctrl_alt_play.agent.servers import configuring  # noqa: PLC0415 - few games need it, and it is some MiB
+
+        interface = await self._interface() if configuring.asks_for_interface(specification) else ""
+        gid = self._node.gid_of(uid)
+        await asyncio.to_thread(configuring.configure, self.folder, specification, interface, uid, gid)
+
+    async def _interface(self) -> str:
+        """The node's address among its containers: Docker gives a network that it made the first of its range."""
+        subnet = (await self._node.engine.info()).networks.get(NETWORK)
+        return str(ip_network(subnet)[1]) if subnet else ""
 
     async def _is_current(self, container: Container, plan: Plan) -> bool:
         """Whether it is what a new one would be: of the same plan, and of the image that the plan's name for it means on this node now."""

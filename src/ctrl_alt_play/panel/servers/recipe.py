@@ -51,6 +51,16 @@ class ConsoleRule(wire.ConsoleRule):
     model_config = STRICT
 
 
+class Replacement(wire.Replacement):
+    model_config = STRICT
+
+
+class ConfigurationFile(wire.ConfigurationFile):
+    model_config = STRICT
+
+    replacements: tuple[Replacement, ...] = Field(default=(), max_length=512)
+
+
 def _address(text: str) -> str:
     """In the one spelling that addresses are compared in."""
     try:
@@ -73,6 +83,7 @@ class Recipe(wire.Recipe):
     crash: CrashPolicy = CrashPolicy()
     query: Query | None = None
     console: ConsoleRule = ConsoleRule()
+    configuration: tuple[ConfigurationFile, ...] = Field(default=(), max_length=64)
 
     @field_validator("image")
     @classmethod

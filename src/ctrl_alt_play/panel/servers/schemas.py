@@ -10,6 +10,7 @@ from ctrl_alt_play.panel.names import Name, NodeId, Tags
 from ctrl_alt_play.panel.servers import recipe
 from ctrl_alt_play.panel.servers.figures import Figures
 from ctrl_alt_play.panel.servers.recipe import (
+    ConfigurationFile,
     ConsoleRule,
     CrashPolicy,
     Limits,
@@ -165,4 +166,5 @@ class ServerView(BaseModel):
     crash: CrashPolicy
     query: Query | None = Field(description="how its game is asked who plays; null: nobody asks")
     console: ConsoleRule
+    configuration: list[ConfigurationFile] = Field(description="files of the game, set up before each start")
     created_at: datetime

@@ -63,9 +63,7 @@ async def test_a_server_lives_on_postgresql_as_on_sqlite(postgresql: str, tmp_pa
         owner = await panel.person("olga")
         ports = [{"internal": 1, "external": 27960, "protocol": "udp"}]
         server_id = await panel.server(agent, owner, tags=["é"], ports=ports)
-        await panel.admin.post(
-            "/api/servers", panel.new(agent, ports=ports), 409
-        )
+        await panel.admin.post("/api/servers", panel.new(agent, ports=ports), 409)
         for action in ("start", "restart", "status", "stop", "start"):
             await owner.done(f"/api/servers/{server_id}/{action}")
         await panel.admin.done(f"/api/servers/{server_id}/kill")

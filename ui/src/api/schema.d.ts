@@ -42,7 +42,7 @@ export interface paths {
         head?: never;
         /**
          * Change Server
-         * @description What it is made of takes effect at its next start. A change of the name alone is the panel's own: its operation has succeeded at once.
+         * @description What it is made of takes effect at its next start. A name and tags are the panel's own: a change of them alone has succeeded at once.
          */
         patch: operations["change_server_api_servers__server_id__patch"];
         trace?: never;
@@ -522,6 +522,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/nodes/{node_id}/enrolment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin Enrolment
+         * @description A token for `ctrl-alt-play agent --enrol`: it lasts an hour, is good once, and replaces the one before.
+         */
+        post: operations["begin_enrolment_api_nodes__node_id__enrolment_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/nodes/{node_id}/doctor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Diagnose Node
+         * @description What is wrong with the node and what to do, by what the panel knows of it. Waits for nobody.
+         */
+        get: operations["diagnose_node_api_nodes__node_id__doctor_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/nodes/{node_id}/doctor/own": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Examine Node
+         * @description What the node finds when it looks at itself; it has 10 s.
+         */
+        get: operations["examine_node_api_nodes__node_id__doctor_own_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/enrolment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Redeem Enrolment
+         * @description For agents: exchanges a token for the node's secret, which is made here. The secret of before is worth nothing then.
+         */
+        post: operations["redeem_enrolment_api_enrolment_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/enrolment/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Program
+         * @description The panel's own program as a wheel, for `pip install`: it is what everybody can have, and holds nothing of this panel.
+         */
+        get: operations["get_program_api_enrolment__file__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/operations/{operation_id}/cancel": {
         parameters: {
             query?: never;
@@ -721,6 +821,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/agents/admittance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Judge Agent
+         * @description For agents: whether one that came with these headers, `Authorization` and `X-Node-Id`, would be let in.
+         */
+        get: operations["judge_agent_api_agents_admittance_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -740,6 +860,16 @@ export interface components {
              * @description seconds
              */
             expires_in: number;
+        };
+        /** Admittance */
+        Admittance: {
+            /** Is Admitted */
+            is_admitted: boolean;
+            /**
+             * Reason
+             * @description why not, as a sentence
+             */
+            reason?: string | null;
         };
         /**
          * Adoption
@@ -1031,6 +1161,11 @@ export interface components {
          * @enum {string}
          */
         Desired: "on" | "off";
+        /** Diagnosis */
+        Diagnosis: {
+            /** Findings */
+            findings: components["schemas"]["Finding"][];
+        };
         /** DiskSample */
         DiskSample: {
             /** Path */
@@ -1073,6 +1208,8 @@ export interface components {
             orphans: components["schemas"]["OrphanView"][];
             /** Servers */
             servers: number;
+            /** @description the worst that the panel knows of it; `GET /api/nodes/{id}/doctor` tells all */
+            health: components["schemas"]["Finding"];
             /**
              * Created At
              * Format: date-time
@@ -1083,6 +1220,24 @@ export interface components {
              * @description the agent's AGENT_SECRET: shown this once, and kept only as a hash
              */
             secret: string;
+        };
+        /** Enrolment */
+        Enrolment: {
+            /**
+             * Token
+             * @description opens the node once, for whoever has it: shown this once, and kept only as a hash
+             */
+            token: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Package
+             * @description where the panel has its own program as a wheel, for a machine that has none yet
+             */
+            package: string;
         };
         /** EventView */
         EventView: {
@@ -1149,6 +1304,26 @@ export interface components {
             player_names?: string[] | null;
             /** Uptime S */
             uptime_s?: number | null;
+        };
+        /**
+         * Finding
+         * @description `seen` and `todo` are sentences for people; what is well has nothing to do.
+         */
+        Finding: {
+            /** Id */
+            id: string;
+            /** @default unknown */
+            state: components["schemas"]["State"];
+            /**
+             * Seen
+             * @default
+             */
+            seen: string;
+            /**
+             * Todo
+             * @default
+             */
+            todo: string;
         };
         /**
          * FirstUser
@@ -1235,6 +1410,19 @@ export interface components {
         HoldRequest: {
             /** @description `none` ends it: what should run then starts again */
             hold: components["schemas"]["Hold"];
+        };
+        /**
+         * Identity
+         * @description What an agent needs to be a node.
+         */
+        Identity: {
+            /** Node Id */
+            node_id: string;
+            /**
+             * Secret
+             * @description its AGENT_SECRET: told this once, and kept only as a hash
+             */
+            secret: string;
         };
         /** Limits */
         Limits: {
@@ -1360,6 +1548,11 @@ export interface components {
             configuration: components["schemas"]["ConfigurationFile"][];
             /** Name */
             name: string;
+            /**
+             * Tags
+             * @default []
+             */
+            tags: string[];
             /** Node Id */
             node_id: string;
             /**
@@ -1489,6 +1682,8 @@ export interface components {
             orphans: components["schemas"]["OrphanView"][];
             /** Servers */
             servers: number;
+            /** @description the worst that the panel knows of it; `GET /api/nodes/{id}/doctor` tells all */
+            health: components["schemas"]["Finding"];
             /**
              * Created At
              * Format: date-time
@@ -1539,8 +1734,16 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             progress?: components["schemas"]["ProgressView"] | null;
-            /** Created By */
+            /**
+             * Created By
+             * @description a user's id; null for what the panel does by itself, and where the account is no more
+             */
             created_by: string | null;
+            /**
+             * Created By Name
+             * @description as they were called then; null for what the panel does by itself
+             */
+            created_by_name: string | null;
             /**
              * Created At
              * Format: date-time
@@ -1741,6 +1944,11 @@ export interface components {
              */
             lost: number;
         };
+        /** Redemption */
+        Redemption: {
+            /** Token */
+            token: string;
+        };
         /** Replacement */
         Replacement: {
             /** Match */
@@ -1768,7 +1976,8 @@ export interface components {
         };
         /**
          * ServerChange
-         * @description What is left out, or null, stays as it is. `limits`, `stop`, `readiness`, `crash` and `console` change field by field, all else as a whole.
+         * @description What is left out, or null, stays as it is; but a `query` that is null ends the asking. `limits`, `stop`, `readiness`, `crash` and
+         *     `console` change field by field, all else as a whole.
          */
         ServerChange: {
             /**
@@ -1851,6 +2060,11 @@ export interface components {
              * @default
              */
             name: string;
+            /**
+             * Tags
+             * @description all of them; an empty list: none any more
+             */
+            tags?: string[] | null;
         };
         /**
          * ServerSample
@@ -1972,6 +2186,8 @@ export interface components {
             id: string;
             /** Name */
             name: string;
+            /** Tags */
+            tags: string[];
             /** Node Id */
             node_id: string;
             /** Owner Id */
@@ -2094,6 +2310,11 @@ export interface components {
              */
             is_needed: boolean;
         };
+        /**
+         * State
+         * @enum {string}
+         */
+        State: "ok" | "unknown" | "warning" | "problem";
         /**
          * Status
          * @enum {string}
@@ -2223,6 +2444,7 @@ export interface operations {
                 cursor?: string | null;
                 node_id?: string | null;
                 name?: string | null;
+                tag?: string | null;
             };
             header?: never;
             path?: never;
@@ -2360,6 +2582,8 @@ export interface operations {
             header?: {
                 /** @description A name of your choice for this request. Sent again by the same name it is not done again: the operation is the first one's. */
                 "Idempotency-Key"?: string | null;
+                /** @description The `revision` that the change was made from, in quotes: `"7"`. If it is another by now, nothing is changed (412). */
+                "If-Match"?: string | null;
             };
             path: {
                 server_id: string;
@@ -3496,6 +3720,161 @@ export interface operations {
             };
         };
     };
+    begin_enrolment_api_nodes__node_id__enrolment_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Enrolment"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    diagnose_node_api_nodes__node_id__doctor_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Diagnosis"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    examine_node_api_nodes__node_id__doctor_own_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Diagnosis"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    redeem_enrolment_api_enrolment_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Redemption"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Identity"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_program_api_enrolment__file__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     cancel_operation_api_operations__operation_id__cancel_post: {
         parameters: {
             query?: never;
@@ -3569,8 +3948,12 @@ export interface operations {
     list_server_events_api_servers__server_id__events_get: {
         parameters: {
             query?: {
-                /** @description such as server_status_changed */
-                kind?: string | null;
+                /** @description such as server_status_changed; given several times, all of these */
+                kind?: string[] | null;
+                /** @description what happened then or later */
+                since?: string | null;
+                /** @description what happened before */
+                until?: string | null;
                 limit?: number;
                 cursor?: string | null;
             };
@@ -3639,8 +4022,12 @@ export interface operations {
     list_node_events_api_nodes__node_id__events_get: {
         parameters: {
             query?: {
-                /** @description such as server_status_changed */
-                kind?: string | null;
+                /** @description such as server_status_changed; given several times, all of these */
+                kind?: string[] | null;
+                /** @description what happened then or later */
+                since?: string | null;
+                /** @description what happened before */
+                until?: string | null;
                 limit?: number;
                 cursor?: string | null;
             };
@@ -3828,6 +4215,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    judge_agent_api_agents_admittance_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Admittance"];
                 };
             };
         };

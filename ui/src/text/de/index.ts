@@ -11,4 +11,16 @@ import { figures } from "./figures";
 import { activity } from "./activity";
 import { nodes } from "./nodes";
 
-export const de: Texts = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...activity, ...nodes, ...account, ...design };
+export const de: Texts = {
+  ...shell,
+  ...servers,
+  ...server,
+  ...recipe,
+  ...create,
+  ...settings,
+  ...figures,
+  ...activity,
+  ...nodes,
+  ...account,
+  ...design,
+};

@@ -11,6 +11,18 @@ import { activity } from "./activity";
 import { nodes } from "./nodes";
 
 /** Every word of the page, in English: the one that all others are held to. A file for each part of the page. */
-export const en = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...activity, ...nodes, ...account, ...design };
+export const en = {
+  ...shell,
+  ...servers,
+  ...server,
+  ...recipe,
+  ...create,
+  ...settings,
+  ...figures,
+  ...activity,
+  ...nodes,
+  ...account,
+  ...design,
+};
 
 export type Texts = typeof en;

@@ -1,0 +1,1 @@
+"""Pictures of the page, of a real panel with real servers: `scripts/screenshots`."""

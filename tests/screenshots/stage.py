@@ -12,6 +12,8 @@ from tests.integration.defects import puppet
 from tests.integration.defects.puppet import Puppet
 from tests.integration.installation import Installation
 
+from ctrl_alt_play.panel.config import DATABASE_FILE
+
 LONG = "a-name-of-sixty-four-characters-without-a-space-at-which-to-brea"
 MIB = 1024 * 1024
 WORLD = r"""
@@ -58,7 +60,7 @@ class Stage:
     def _measure(self, server: Puppet, cpu: float, memory: float) -> None:
         """What a day would have measured, for nobody waits for that."""
         now = int(time.time()) // 60 * 60
-        with sqlite3.connect(self.installation.folder / "panel" / "panel.db", timeout=30) as database:
+        with sqlite3.connect(self.installation.folder / DATABASE_FILE, timeout=30) as database:
             database.execute("INSERT OR IGNORE INTO subjects (server_id, rolled_at) VALUES (?, 0)", (server.id,))
             (subject,) = database.execute("SELECT id FROM subjects WHERE server_id = ?", (server.id,)).fetchone()
             rows = []

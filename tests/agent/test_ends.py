@@ -1,11 +1,13 @@
 """What is told of a game's end: when it was, also where nobody looked, and that it was the game's own."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
-from tests.fakes.household import SPECIFICATION, Household
+from tests.fakes.household import SPECIFICATION, Household, household
 from tests.fakes.until import until
 
+from ctrl_alt_play.agent.servers import fleet, game
 from ctrl_alt_play.agent.servers.telling import CRASHED, STATUS
 from ctrl_alt_play.protocol.contents import Action, ServerState, StatusChanged
 from ctrl_alt_play.protocol.specification import CrashPolicy, Specification
@@ -93,3 +95,28 @@ async def test_a_game_that_went_down_with_its_machine_did_not_end_by_itself(home
         await until(lambda: home.server().state is not ServerState.UNKNOWN)
         ends = [each.error for each in home.teller.changes if each.current_status == "stopped"]
     assert ends == [None]
+
+
+async def test_an_end_is_told_also_when_two_looks_at_it_cross(home: Household, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker's word of the end and the console's own come at the same time: whoever is answered first, the server follows."""
+    monkeypatch.setattr(game, "REOPEN_AFTER_S", 0.0)
+    server = await home.running()
+    async with home.engine.holding("inspect") as hold:
+        home.engine.end_game("one", 3)
+        await hold.arrived.wait()
+        home.engine.stop_holding(hold)
+        await until(lambda: not server.game.is_running)
+    await until(lambda: server.state is ServerState.CRASHED)
+
+
+async def test_an_end_that_only_the_console_told_is_followed_at_the_next_listing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(game, "REOPEN_AFTER_S", 0.0)
+    monkeypatch.setattr(fleet, "LIST_EVERY", 1)
+    monkeypatch.setattr(fleet, "PULSE_EVERY_S", 0.3)
+    async with household(tmp_path) as home:
+        server = await home.running(specification=PATIENT)
+        home.engine.loses_events = True
+        home.engine.end_game("one", 3)
+        await until(lambda: server.state is ServerState.CRASHED)

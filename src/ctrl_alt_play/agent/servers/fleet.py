@@ -292,6 +292,8 @@ class Fleet:
             is_deaf = server.game.is_running and not server.game.console.is_open
             if is_other or is_deaf or server.state is ServerState.UNKNOWN:
                 await self._look(server)
+            else:
+                server.follow()
         self._know_orphans(found, ours)
 
     def _lose_engine(self) -> None:

@@ -81,8 +81,8 @@ class Game:
         self.record = replace(self.record, specification=specification)
         self.console.log.keep(specification.console)
 
-    async def look(self) -> bool:
-        """Asks the engine how the container is. Whether the answer is to be believed: it was not overtaken by a later one.
+    async def look(self) -> None:
+        """Asks the engine how the container is. An answer that was overtaken by a later one is not believed.
 
         Raises:
             Fault: the engine does not answer.
@@ -91,14 +91,13 @@ class Game:
         look = self._looks
         container = await self._node.engine.inspect(self.id)
         if look < self._looked:
-            return False
+            return
         self._looked = look
         self.container = container
         if self.is_running:
             self.exited.clear()
         else:
             self.exited.set()
-        return True
 
     async def take_up_console(self) -> None:
         """Reads on where a game runs whose console nobody reads, and reads what one wrote that ended meanwhile. That of a paused one cannot be

@@ -150,15 +150,20 @@ class Server:
         await self._tell_dropped()
 
     async def look(self) -> None:
-        """Asks the engine how the container is. What comes of it while an action is under way that action tells.
+        """Asks the engine how the container is, and follows what is known of it then.
 
         Raises:
             Fault: the engine does not answer.
         """
-        if await self.game.look() and not self.is_gone:
+        await self.game.look()
+        if not self.is_gone:
             self._lookout.in_sight.set()
-            if self.life.doing is None or self.state is ServerState.UNKNOWN:
-                self.settle()
+            self.follow()
+
+    def follow(self) -> None:
+        """Has the life follow what was seen last, whoever saw it. What comes of it while an action is under way that action tells."""
+        if self.life.doing is None or self.state is ServerState.UNKNOWN:
+            self.settle()
 
     async def adopt(self) -> None:
         """Looks, and takes up the console of a game that runs already, and the watch on it."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from tests.integration.page.conftest import WITHOUT_GRAPHICS
 from tests.screenshots.stage import LONG, Stage, stage
 
@@ -60,8 +60,8 @@ def _table(page: Page) -> None:
 
 
 def _without_answers(page: Page) -> None:
-    page.route("**/api/**", lambda route: None)
-    page.route_web_socket("**/api/live", lambda socket: None)
+    page.route("**/api/**", lambda _: None)
+    page.route_web_socket("**/api/live", lambda _: None)
     page.reload()
 
 

@@ -17,7 +17,7 @@ import httpx
 from tests.integration.installation import Installation, free_port
 from tests.waiting import until
 
-from bench import agent, boot, events, figures, idle, live, live_channel, orders
+from bench import agent, boot, events, figures, idle, live, live_channel, orders, page
 from bench.place import Bare, Place
 from ctrl_alt_play.up import engine
 
@@ -31,6 +31,7 @@ PARTS: dict[str, Callable[[Place], None]] = {
     "idle": idle.measure,
     "idle-part-1": partial(idle.measure, part=1),
     "live-channel": live_channel.measure,
+    "page": page.measure,
 }
 
 

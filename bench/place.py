@@ -1,6 +1,7 @@
 """Where things are measured, and how a figure is told."""
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,15 @@ from pathlib import Path
 import httpx
 import psutil
 from tests.integration.installation import Installation
+
+
+RECIPE = json.dumps(
+    {
+        "image": "example.org/bench:1",
+        "limits": {"memory": 2**31, "cpu": 200},
+        "ports": [{"internal": 1, "external": 27960, "address": "192.0.2.7"}],
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,19 @@ class Place:
         now = datetime.now(UTC).isoformat(" ")
         names = "id, name, node_id, owner_id, specification, desired, observed, observed_at, observed_since, hold, created_at"
         rows = [
-            (f"swarm-{node}-{number}", "s", f"bench-{node}", owner, "{}", "on", "running", now, now, "none", now)
+            (
+                f"swarm-{node}-{number}",
+                f"server {node}-{number}",
+                f"bench-{node}",
+                owner,
+                RECIPE,
+                "on",
+                "running",
+                now,
+                now,
+                "none",
+                now,
+            )
             for node in range(nodes)
             for number in range(each)
         ]

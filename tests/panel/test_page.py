@@ -32,7 +32,7 @@ async def ask(panel: PanelUnderTest, address: str, **headers: str) -> Response:
         return await client.get(address, headers=headers)
 
 
-@pytest.mark.parametrize("address", ["/", "/servers/abc", "/servers/abc/activity"])
+@pytest.mark.parametrize("address", ["/", "/?tag=eu&q=a%20b", "/servers/abc", "/servers/abc/activity"])
 async def test_the_page_answers_at_each_of_its_addresses(panel: PanelUnderTest, address: str) -> None:
     answer = await ask(panel, address)
     assert answer.status_code == 200

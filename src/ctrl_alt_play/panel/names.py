@@ -35,9 +35,11 @@ def _spelled(others: str) -> AfterValidator:
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), AfterValidator(_visible)]
 Tag = Annotated[
-    str, StringConstraints(strip_whitespace=True, to_lower=True, min_length=1, max_length=32), AfterValidator(_visible)
+    str,
+    StringConstraints(strip_whitespace=True, to_lower=True, min_length=1, max_length=32, pattern=r"^[^,]*$"),
+    AfterValidator(_visible),
 ]
-"""In small letters, so that a word is one tag however it was typed."""
+"""In small letters, so that a word is one tag however it was typed, and without the comma that stands between tags."""
 Tags = Annotated[tuple[Tag, ...], Field(max_length=10), AfterValidator(_each_once)]
 NodeId = Annotated[str, _spelled("_.-")]
 """Fits a header, a folder, and a container's label."""

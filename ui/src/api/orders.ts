@@ -3,9 +3,16 @@ import { api, the, type Operation, type Server, type Status } from "./client";
 export const ORDERS = ["start", "stop", "restart", "kill"] as const;
 export type Order = (typeof ORDERS)[number];
 
-/** Asks that a server be started, stopped and so on; what its node does is told on the live channel. Throws: `Failed`. */
-export function order(kind: Order, serverId: string): Promise<Operation> {
-  return the(api.POST(`/api/servers/{server_id}/${kind}`, { params: { path: { server_id: serverId } } }));
+/** Asks that a server be started, stopped and so on; what its node does is told on the live channel. With the same key again nothing is
+ *  done a second time. Throws: `Failed`. */
+export function order(kind: Order, serverId: string, key = newKey()): Promise<Operation> {
+  const params = { path: { server_id: serverId }, header: { "Idempotency-Key": key } };
+  return the(api.POST(`/api/servers/{server_id}/${kind}`, { params }));
+}
+
+/** `crypto.randomUUID` is for https alone; panels at home have none. */
+export function newKey(): string {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 const FROM: Record<Order, readonly Status[]> = {

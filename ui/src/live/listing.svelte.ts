@@ -1,11 +1,15 @@
 import { SvelteMap } from "svelte/reactivity";
 import type { Channel, Frame } from "./channel.svelte";
+import { Gathered } from "./gathered";
 
-/** A list that the live channel keeps true: the rows by their id. `isWhole` once all of it has come. */
+/** A list that the live channel keeps true: the rows by their id, as new as what is drawn next. `isWhole` once all of it has come. */
 export class Listing<Row extends { id: string }> {
   rows = new SvelteMap<string, Row>();
   isWhole = $state(false);
+  /** How often it came whole: what had ended before is not in it, whatever was known of that. */
+  timesWhole = $state(0);
   #coming: Map<string, Row> | null = null;
+  #changes = new Gathered<Row | null>((newest) => this.#change(newest));
 
   constructor(channel: Channel, topic: string) {
     channel.subscribe(topic, (frame) => this.#take(frame));
@@ -25,24 +29,34 @@ export class Listing<Row extends { id: string }> {
     if (frame.more || this.#coming === null) return;
     const whole = this.#coming;
     this.#coming = null;
+    this.#changes.clear();
     for (const id of this.rows.keys()) if (!whole.has(id)) this.rows.delete(id);
     for (const [id, row] of whole) this.rows.set(id, row);
     this.isWhole = true;
+    this.timesWhole += 1;
   }
 
   #put(row: Row): void {
     this.#coming?.set(row.id, row);
-    this.rows.set(row.id, row);
-  }
-
-  #forget(): void {
-    this.#coming = null;
-    this.rows.clear();
-    this.isWhole = false;
+    this.#changes.add(row.id, row);
   }
 
   #drop(id: string): void {
     this.#coming?.delete(id);
-    this.rows.delete(id);
+    this.#changes.add(id, null);
+  }
+
+  #change(newest: ReadonlyMap<string, Row | null>): void {
+    for (const [id, row] of newest) {
+      if (row === null) this.rows.delete(id);
+      else this.rows.set(id, row);
+    }
+  }
+
+  #forget(): void {
+    this.#coming = null;
+    this.#changes.clear();
+    this.rows.clear();
+    this.isWhole = false;
   }
 }

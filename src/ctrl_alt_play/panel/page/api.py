@@ -47,7 +47,9 @@ async def show(request: Request) -> Response:
 
 
 for address in ADDRESSES:
-    router.add_api_route(address, show, methods=["GET"])
+    router.add_route(
+        address, show, methods=["GET"]
+    )  # no route of the API: whatever its query says is for the page to read
 
 
 @router.get("/assets/{name}")

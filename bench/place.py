@@ -12,7 +12,6 @@ import httpx
 import psutil
 from tests.integration.installation import Installation
 
-
 RECIPE = json.dumps(
     {
         "image": "example.org/bench:1",

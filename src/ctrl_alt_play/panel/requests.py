@@ -17,9 +17,9 @@ _SPELT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
 async def refuse_unknown(connection: HTTPConnection) -> None:
-    """A misspelt parameter is told, as a field is: without `keep_data` files are gone for good."""
+    """A misspelt parameter is told, as a field is: without `keep_data` files are gone for good. What is not of the API may be the page's own."""
     route = connection.scope["route"]
-    if not connection.scope["query_string"] or not isinstance(route, APIRoute):
+    if not connection.scope["query_string"] or not isinstance(route, APIRoute) or not route.include_in_schema:
         return
     known = set(parameters(route.dependant))
     reason = f"is not known here; there are: {', '.join(sorted(known))}" if known else "is not known here, nor is any"

@@ -47,9 +47,7 @@ async def show(request: Request) -> Response:
 
 
 for address in ADDRESSES:
-    router.add_route(
-        address, show, methods=["GET"]
-    )  # no route of the API: whatever its query says is for the page to read
+    router.add_api_route(address, show, methods=["GET"])
 
 
 @router.get("/assets/{name}")

@@ -85,9 +85,11 @@ export function found(all: Entry[], wanted: string): Entry[] {
     .map(({ entry }) => entry);
 }
 
-function rate({ name, note }: Entry, asked: string): number {
-  const isNamed = plain(name).startsWith(asked);
-  return likeness(asked, plain(`${name} ${note}`)) + (isNamed ? 1 : 0);
+/** What does something comes after what only leads somewhere, unless it was named. */
+function rate({ name, note, isHidden }: Entry, asked: string): number {
+  const liked = likeness(asked, plain(`${name} ${note}`));
+  if (liked === 0) return 0;
+  return liked + (plain(name).startsWith(asked) ? 1 : 0) - (isHidden ? 0.5 : 0);
 }
 
 export function remember(id: string): void {

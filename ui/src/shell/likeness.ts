@@ -15,7 +15,7 @@ export function likeness(wanted: string, text: string): number {
     if (found === 0) return 0;
     sum += found;
   }
-  return sum + wanted.length / Math.max(wanted.length, text.length);
+  return sum;
 }
 
 /** A word is found where another begins with it, else inside one, else by its letters in turn from a word's beginning on: `mcsv` finds Minecraft Survival. */

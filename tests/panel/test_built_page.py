@@ -19,7 +19,7 @@ NAMED_IN_HTML = re.compile(r'(?:src|href)="/(assets/[^"]+)"')
 IMPORTED = re.compile(r'(?:from|import)\s*"\./([^"]+\.js)"')
 """What a file needs before it does anything; what comes later is `import(…)`."""
 WORDS = re.compile(r"(?:\bwords\.t|\bt)((?:\.[A-Za-z_]\w*)+)")
-ALIAS = re.compile(r"const (\w+) = \$derived\(words\.t((?:\.\w+)+)(\[)?")
+ALIAS = re.compile(r"const (\w+) = \$derived\(words\.t((?:\.\w+)+)\)")
 TELL = """
 const { readdirSync } = await import("node:fs");
 const found = [];
@@ -69,19 +69,15 @@ def test_every_word_of_the_page_is_read_somewhere() -> None:
 
 
 def paths(file: Path) -> Iterator[str]:
-    """What a file asks of the catalogue; what is chosen only when it runs ends in a dot."""
+    """What a file asks of the catalogue. A part that is asked for as a whole is chosen from when it runs."""
     if "text" in file.relative_to(UI / "src").parts[:1]:
         return
     text = file.read_text()
-    for name, path, chosen in ALIAS.findall(text):
-        if not chosen:
-            text = re.sub(rf"(?<![\w.]){name}(?=\.)", f"words.t{path}", text)
-    for match in WORDS.finditer(text):
-        yield match[1][1:] + ("." if text[match.end() : match.end() + 1] in {"[", ")", ";"} else "")
+    for name, path in ALIAS.findall(text):
+        text = re.sub(rf"(?<![\w.]){name}(?=[.[])", f"words.t{path}", text)
+    for match in WORDS.finditer(ALIAS.sub("", text)):
+        yield match[1][1:]
 
 
 def is_asked(leaf: str, asked: set[str]) -> bool:
-    return any(
-        leaf == path or (path.endswith(".") and leaf.startswith(path)) or f"{path}.".startswith(f"{leaf}.")
-        for path in asked
-    )
+    return any(f"{leaf}.".startswith(f"{path}.") or path.startswith(f"{leaf}.") for path in asked)

@@ -1,6 +1,7 @@
 import type { Server } from "../api/client";
 import { isSensible, type Order } from "../api/orders";
 import { navigate, route } from "../routes";
+import { show, tabs } from "../screens/server/tabs";
 import { session } from "../state/session.svelte";
 import type { Texts } from "../text/en";
 import { opened } from "./opened.svelte";
@@ -23,7 +24,7 @@ export interface Deed {
 /** All that one may do. */
 export function deeds(): Deed[] {
   const server = here();
-  return [...goings(), ...tabs(server), ...ordering(server), ...ofThePage()];
+  return [...goings(), ...showing(server), ...ordering(server), ...ofThePage()];
 }
 
 /** The server whose page is open. */
@@ -42,13 +43,13 @@ function goings(): Deed[] {
   }));
 }
 
-function tabs(server: Server | undefined): Deed[] {
-  return (["console", "activity"] as const).map((tab) => ({
-    keys: `t ${tab[0]}`,
+function showing(server: Server | undefined): Deed[] {
+  return tabs().map(({ tab, key, name }) => ({
+    keys: `t ${key}`,
     group: "tab",
-    name: (t) => t.server.tabs[tab],
+    name,
     fits: server !== undefined,
-    act: () => void (server && navigate("/servers/:id/:tab", { params: { id: server.id, tab } })),
+    act: () => server && show(tab, server.id),
   }));
 }
 
@@ -68,5 +69,19 @@ function ordering(server: Server | undefined): Deed[] {
 }
 
 function ofThePage(): Deed[] {
-  return [{ keys: "?", group: "page", name: (t) => t.help.title, fits: true, act: () => (opened.what = "help") }];
+  const help: Deed = {
+    keys: "?",
+    group: "page",
+    name: (t) => t.help.title,
+    fits: true,
+    act: () => (opened.what = "help"),
+  };
+  const create: Deed = {
+    keys: "c",
+    group: "page",
+    name: (t) => t.create.title,
+    fits: true,
+    act: () => void navigate("/servers/new"),
+  };
+  return session.may("servers.create") ? [create, help] : [help];
 }

@@ -1,4 +1,4 @@
-import { Command, Play, RotateCw, Server as ServerIcon, Square, Zap } from "@lucide/svelte";
+import { Command, HardDrive, Play, RotateCw, Server as ServerIcon, Square, Zap } from "@lucide/svelte";
 import type { Component } from "svelte";
 import { isSensible, ORDERS, type Order } from "../api/orders";
 import { navigate } from "../routes";
@@ -30,7 +30,7 @@ const ICONS: Record<Order, Component> = { start: Play, stop: Square, restart: Ro
 
 /** All that can be found, by what is known anyway: nothing is asked. */
 export function entries(t: Texts): Entry[] {
-  return [...ofServers(t), ...ofDeeds(t), ...ofOrders(t)];
+  return [...ofServers(t), ...ofNodes(), ...ofDeeds(t), ...ofOrders(t)];
 }
 
 function servers() {
@@ -44,6 +44,17 @@ function ofServers(t: Texts): Entry[] {
     note: `${t.status[server.status]} · ${server.node_id}`,
     icon: ServerIcon,
     act: () => void navigate("/servers/:id", { params: { id: server.id } }),
+  }));
+}
+
+function ofNodes(): Entry[] {
+  if (!session.may("nodes.manage")) return [];
+  return [...(session.lists?.nodes.rows.values() ?? [])].map((node) => ({
+    id: `node ${node.id}`,
+    name: node.name,
+    note: node.id,
+    icon: HardDrive,
+    act: () => void navigate("/nodes/:id", { params: { id: node.id } }),
   }));
 }
 

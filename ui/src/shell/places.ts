@@ -1,4 +1,4 @@
-import { CircleUser, Server, Users } from "@lucide/svelte";
+import { CircleUser, HardDrive, Server, Users } from "@lucide/svelte";
 import { route } from "../routes";
 import { session, type Permission } from "../state/session.svelte";
 import type { Texts } from "../text/en";
@@ -6,6 +6,14 @@ import type { Texts } from "../text/en";
 /** The screens that lead everywhere else. */
 const ALL = [
   { address: "/", covers: "/servers", key: "s", icon: Server, to: "servers.see", name: (t: Texts) => t.nav.servers },
+  {
+    address: "/nodes",
+    covers: "/nodes",
+    key: "n",
+    icon: HardDrive,
+    to: "nodes.manage",
+    name: (t: Texts) => t.nodes.title,
+  },
   { address: "/users", covers: "/users", key: "u", icon: Users, to: "users.manage", name: (t: Texts) => t.nav.users },
   {
     address: "/account",

@@ -33,7 +33,6 @@ export const nodes: typeof english = {
     never: "nie",
     id: "Kennung",
     noServers: "Auf diesem Node läuft kein Server.",
-    figures: "Werte der letzten Minute",
     nothingMeasured: "Solange der Node nicht da ist, wird nichts gemessen.",
   },
   enrol: {
@@ -78,7 +77,6 @@ export const nodes: typeof english = {
     ],
   },
   manage: {
-    title: "Verwalten",
     rename: "Umbenennen",
     save: "Speichern",
     enable: "Einschalten",

@@ -19,7 +19,6 @@ export const server: typeof english = {
     send: "Senden",
     newest: (n) => (n > 0 ? `Zum Neuesten, ${n} neu` : "Zum Neuesten"),
     download: "Log herunterladen",
-    find: "Suchen",
     lost: {
       FLOOD: (n) => `${n} Zeilen ausgelassen: sie kamen zu schnell`,
       SKIPPED: (n) => `${n} Zeilen übersprungen: die Seite kam nicht mit`,

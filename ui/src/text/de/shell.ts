@@ -16,7 +16,7 @@ export const shell: typeof english = {
   palette: {
     open: "Suchen",
     label: "Suche und Befehle",
-    placeholder: "Ein Server, ein Ort oder was zu tun ist",
+    placeholder: "Ein Server, ein Node oder was zu tun ist",
     results: "Gefunden",
     none: "Nichts passt. Versuche ein anderes Wort oder weniger Buchstaben.",
     start: (name) => `${name} starten`,

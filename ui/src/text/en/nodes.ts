@@ -31,7 +31,6 @@ export const nodes = {
     never: "never",
     id: "Id",
     noServers: "No server runs on this node.",
-    figures: "Figures of the last minute",
     nothingMeasured: "Nothing is measured while the node is away.",
   },
   enrol: {
@@ -75,7 +74,6 @@ export const nodes = {
     ],
   },
   manage: {
-    title: "Manage",
     rename: "Rename",
     save: "Save",
     enable: "Enable",

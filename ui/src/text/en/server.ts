@@ -17,7 +17,6 @@ export const server = {
     send: "Send",
     newest: (n: number) => (n > 0 ? `Jump to newest, ${n} new` : "Jump to newest"),
     download: "Download log",
-    find: "Find",
     lost: {
       FLOOD: (n: number) => `${n} lines left out: they came too fast`,
       SKIPPED: (n: number) => `${n} lines skipped: this page could not keep up`,

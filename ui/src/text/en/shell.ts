@@ -14,7 +14,7 @@ export const shell = {
   palette: {
     open: "Search",
     label: "Search and commands",
-    placeholder: "A server, a place, or what to do",
+    placeholder: "A server, a node, or what to do",
     results: "What was found",
     none: "Nothing matches. Try another word, or fewer letters.",
     start: (name: string) => `Start ${name}`,

@@ -44,6 +44,7 @@ export class Screen {
     this.#terminal.loadAddon(this.#fit);
     this.#terminal.loadAddon(this.search);
     this.#styles.gather(() => this.#terminal.open(element));
+    this.#terminal.attachCustomKeyEventHandler((event) => event.key !== "Tab"); // which leads on, as everywhere
     this.#drawFast();
     this.#terminal.onScroll(() => this.#look(0));
     this.#observer = new ResizeObserver(() => this.#fit.fit());

@@ -1,3 +1,4 @@
+import { untrack } from "svelte";
 import { SvelteMap } from "svelte/reactivity";
 import type { Channel, Frame } from "./channel.svelte";
 import { Gathered } from "./gathered";
@@ -11,8 +12,18 @@ export class Listing<Row extends { id: string }> {
   #coming: Map<string, Row> | null = null;
   #changes = new Gathered<Row | null>((newest) => this.#change(newest));
 
-  constructor(channel: Channel, topic: string) {
-    channel.subscribe(topic, (frame) => this.#take(frame));
+  #isOpen = false;
+
+  constructor(
+    private readonly channel: Channel,
+    private readonly topic: string,
+  ) {}
+
+  /** Itself, asked for from the first time on. */
+  opened(): this {
+    if (!this.#isOpen) untrack(() => this.channel.subscribe(this.topic, (frame) => this.#take(frame)));
+    this.#isOpen = true;
+    return this;
   }
 
   #take(frame: Frame): void {

@@ -6,22 +6,27 @@ export type Permission = User["permissions"][number];
 
 /** All that one may see, each list asked for when it is first looked at, and kept true from then on. */
 class Lists {
-  #servers?: Listing<Server>;
-  #nodes?: Listing<Node>;
-  #operations?: Listing<Operation>;
+  readonly #servers: Listing<Server>;
+  readonly #nodes: Listing<Node>;
+  readonly #operations: Listing<Operation>;
 
-  constructor(private readonly channel: Channel) {}
+  /** All are made at once: what is made while something is derived would not be followed by just that. */
+  constructor(channel: Channel) {
+    this.#servers = new Listing(channel, "servers");
+    this.#nodes = new Listing(channel, "nodes");
+    this.#operations = new Listing(channel, "operations");
+  }
 
   get servers(): Listing<Server> {
-    return (this.#servers ??= new Listing(this.channel, "servers"));
+    return this.#servers.opened();
   }
 
   get nodes(): Listing<Node> {
-    return (this.#nodes ??= new Listing(this.channel, "nodes"));
+    return this.#nodes.opened();
   }
 
   get operations(): Listing<Operation> {
-    return (this.#operations ??= new Listing(this.channel, "operations"));
+    return this.#operations.opened();
   }
 }
 

@@ -4,7 +4,7 @@ export const settings: typeof english = {
   settings: {
     startup: "Start",
     title: "Einstellungen",
-    general: "Name",
+    general: "Allgemein",
     generalHint: "Gilt sofort.",
     runs: "Was läuft",
     runsHint: "Gilt ab dem nächsten Start.",

@@ -2,7 +2,7 @@ export const settings = {
   settings: {
     startup: "Startup",
     title: "Settings",
-    general: "Name",
+    general: "General",
     generalHint: "Takes effect at once.",
     runs: "What runs",
     runsHint: "Takes effect at the next start.",

@@ -80,6 +80,7 @@ def test_two_who_change_the_same_thing_are_told_of_each_other(server: Puppet, pa
 def test_a_rule_of_each_kind_is_saved_and_what_is_wrong_is_said_at_its_field(server: Puppet, page: Page) -> None:
     page.goto(f"/servers/{server.id}/settings")
     page.get_by_label("Name", exact=True).fill("Fortress")
+    page.get_by_label("Tags").fill("Duel, europe")
     page.get_by_label("Stop by").select_option("command")
     page.get_by_label("Text on its console").fill("regex:(")
     page.get_by_label("Pauses before each start").fill("1, soon")
@@ -96,6 +97,7 @@ def test_a_rule_of_each_kind_is_saved_and_what_is_wrong_is_said_at_its_field(ser
     saves(page)
     expect(page.get_by_role("heading", name="Fortress", level=1)).to_be_visible()
     view = server.view()
+    assert view["tags"] == ["duel", "europe"]
     assert view["stop"]["command"] == "end"
     assert view["readiness"]["text"] == ["ready", "regex:^done"]
     assert (view["crash"]["backoff"], view["crash"]["limit"]) == ([1, 5], 3)

@@ -3,7 +3,7 @@
 import { asked, type Change, type Form } from "./recipe";
 
 const RULES = ["limits", "stop", "readiness", "crash", "console"] as const;
-const PARTS = ["image", "startup", "environment", "ports", "query", ...RULES] as const;
+const PARTS = ["tags", "image", "startup", "environment", "ports", "query", ...RULES] as const;
 
 /** What is another in the second: of a rule the fields that are, of all else the whole. */
 export function difference(before: Form, after: Form): Change {

@@ -21,6 +21,8 @@ export interface PortRow {
 /** A recipe as it stands in a form: texts and numbers, of which any may be missing for now. */
 export interface Form {
   name: string;
+  /** Parted by commas. */
+  tags: string;
   image: string;
   startup: string;
   environment: KeyValue[];
@@ -46,6 +48,8 @@ export interface Form {
   };
   query: { protocol: string; port: Amount };
   console: { tty: boolean; keep_bytes: Amount; keep_days: Amount };
+  /** Shown nowhere: a template's, which a server that is made after another has, too. */
+  configuration: Server["configuration"];
 }
 
 export const EVERYWHERE = "0.0.0.0";
@@ -54,6 +58,7 @@ export const EVERYWHERE = "0.0.0.0";
 export function empty(): Form {
   return {
     name: "",
+    tags: "",
     image: "",
     startup: "",
     environment: [],
@@ -64,6 +69,7 @@ export function empty(): Form {
     crash: { restart: true, backoff: "2, 10, 30, 60", limit: 5, window: 600, clean: "stop", then: "stop" },
     query: { protocol: "", port: null },
     console: { tty: false, keep_bytes: 20 * 2 ** 20, keep_days: 30 },
+    configuration: [],
   };
 }
 
@@ -74,6 +80,7 @@ export function formOf(server: Server): Form {
   const { stop, readiness, crash, limits, query } = server;
   return {
     name: server.name,
+    tags: server.tags.join(", "),
     image: server.image,
     startup: server.startup,
     environment: Object.entries(server.environment).map(([name, value]) => ({ name, value })),
@@ -103,6 +110,7 @@ export function formOf(server: Server): Form {
     crash: { ...crash, backoff: crash.backoff.join(", ") },
     query: { protocol: query?.protocol ?? "", port: query?.port ?? null },
     console: { ...server.console },
+    configuration: server.configuration,
   };
 }
 
@@ -110,6 +118,10 @@ export function formOf(server: Server): Form {
 export function asked(form: Form): Recipe {
   const { limits, stop, readiness, query } = form;
   const body = {
+    tags: form.tags
+      .split(",")
+      .map((tag) => tag.trim())
+      .filter(Boolean),
     image: form.image,
     startup: form.startup,
     environment: Object.fromEntries(
@@ -140,6 +152,7 @@ export function asked(form: Form): Recipe {
     },
     query: query.protocol.trim() ? { protocol: query.protocol.trim(), port: query.port } : null,
     console: form.console,
+    configuration: form.configuration,
   };
   return body as Recipe;
 }

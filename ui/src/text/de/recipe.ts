@@ -17,6 +17,7 @@ export const recipe: typeof english = {
   recipe: {
     parts: {
       name: "Name",
+      tags: "Tags",
       image: "Image",
       startup: "Startbefehl",
       environment: "Variablen",
@@ -32,6 +33,8 @@ export const recipe: typeof english = {
     imageHint: "Woraus das Spiel besteht: der Name, unter dem die Node es holt.",
     startup: "Startbefehl",
     startupHint: "Startet das Spiel. Bleibt er leer, führt das Image aus, was es dafür vorsieht.",
+    tags: "Tags",
+    tagsHint: "Wörter, unter denen man ihn findet, durch Kommas getrennt.",
     preview: "So führt die Node ihn aus",
     imagesOwn: "Der eigene Befehl des Images.",
     openQuote: "Ein Anführungszeichen ist nicht geschlossen.",

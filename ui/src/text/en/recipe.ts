@@ -13,6 +13,7 @@ export const recipe = {
   recipe: {
     parts: {
       name: "name",
+      tags: "tags",
       image: "image",
       startup: "startup command",
       environment: "variables",
@@ -28,6 +29,8 @@ export const recipe = {
     imageHint: "What the game is made of, by the name that the node pulls it by.",
     startup: "Startup command",
     startupHint: "Runs the game. Left empty, the image runs what it has for that.",
+    tags: "Tags",
+    tagsHint: "Words to find it by, parted by commas.",
     preview: "As the node will run it",
     imagesOwn: "The image's own command.",
     openQuote: "A quote is not closed.",

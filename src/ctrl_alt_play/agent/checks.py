@@ -76,10 +76,10 @@ def _storage(setup: EngineSetup) -> Finding:
 
 
 def _cgroup(setup: EngineSetup) -> Finding:
-    if setup.cgroup == "1":
-        todo = "It works. When the system is renewed, choose one with version 2: it counts memory more truly."
-        return warning("cgroup", "The system limits and counts by cgroup version 1, which is on its way out.", todo)
-    return ok("cgroup", f"The system limits and counts by cgroup version {setup.cgroup or 'unknown'}.")
+    if not setup.cgroup:
+        return unknown("cgroup", "Docker does not say how the system limits and counts.")
+    more = "; version 2 counts memory more truly" if setup.cgroup == "1" else ""
+    return ok("cgroup", f"The system limits and counts by cgroup version {setup.cgroup}{more}.")
 
 
 def _restarts(setup: EngineSetup) -> Finding:

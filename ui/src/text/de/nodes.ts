@@ -33,6 +33,7 @@ export const nodes: typeof english = {
     never: "nie",
     id: "Kennung",
     noServers: "Auf diesem Node läuft kein Server.",
+    past: "Was er zuvor gebraucht hat",
     nothingMeasured: "Solange der Node nicht da ist, wird nichts gemessen.",
   },
   enrol: {

@@ -31,6 +31,7 @@ export const nodes = {
     never: "never",
     id: "Id",
     noServers: "No server runs on this node.",
+    past: "What it used before",
     nothingMeasured: "Nothing is measured while the node is away.",
   },
   enrol: {

@@ -27,6 +27,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/api/users/{user_id}"): {"username": "bad", "password": "a long password", "is_admin": True},
     ("POST", "/api/nodes"): {"id": "bad", "name": "Bad"},
     ("PATCH", "/api/nodes/{node_id}"): {"name": "Bad", "enabled": True},
+    ("POST", "/api/enrolment"): {"token": "absent"},
     ("POST", "/api/servers"): {**RECIPE, "name": "bad", "node_id": "first", "owner_id": "absent"},
     ("PATCH", "/api/servers/{server_id}"): {**RECIPE, "name": "bad"},
     ("PUT", "/api/servers/{server_id}/hold"): {"hold": "none"},
@@ -95,7 +96,7 @@ async def ask(person: Person, method: str, path: str, content: bytes | None = No
 
 async def throw_all(panel: PanelUnderTest) -> None:
     """At a server whose node is away, so that what is taken is written down, and that is all that comes of it."""
-    ids = dict.fromkeys(("user_id", "operation_id", "orphan_id", "session_id"), "absent") | {"node_id": "first"}
+    ids = dict.fromkeys(("user_id", "operation_id", "orphan_id", "session_id", "file"), "absent") | {"node_id": "first"}
     ids["server_id"] = await made(panel)
     thrown = set()
     for method, path, named in routes(panel):

@@ -147,9 +147,16 @@ async def test_a_node_of_part_2_is_asked_for_its_own_findings(panel: PanelUnderT
 
 async def test_a_node_that_cannot_be_asked_says_why(panel: PanelUnderTest, admin: Person) -> None:
     agent = await panel.agent()
-    assert (await admin.get(f"/api/nodes/{agent.node_id}/doctor/own", 503))["code"] == "AGENT_OFFLINE"
+
+    async def own() -> tuple[str, str]:
+        (finding,) = (await admin.get(f"/api/nodes/{agent.node_id}/doctor/own"))["findings"]
+        return finding["state"], finding["seen"]
+
+    assert await own() == ("unknown", f"Node {agent.node_id} is not connected to the panel.")
     await panel.connected(agent)
-    assert (await admin.get(f"/api/nodes/{agent.node_id}/doctor/own", 501))["code"] == "UNKNOWN_ACTION"
+    state, seen = await own()
+    assert state == "unknown"
+    assert "does not know examine_node: upgrade it" in seen
 
 
 @pytest.mark.parametrize("path", ["", "/own"])

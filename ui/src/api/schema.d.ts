@@ -571,7 +571,7 @@ export interface paths {
         };
         /**
          * Examine Node
-         * @description What the node finds when it looks at itself; it has 10 s.
+         * @description What the node finds when it looks at itself; it has 10 s. That it cannot be asked is a finding, too.
          */
         get: operations["examine_node_api_nodes__node_id__doctor_own_get"];
         put?: never;

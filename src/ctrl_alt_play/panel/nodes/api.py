@@ -96,7 +96,7 @@ async def diagnose_node(node_id: str, session: Reading, nodes: Service) -> Diagn
 
 @router.get("/{node_id}/doctor/own")
 async def examine_node(node_id: str, nodes: Service) -> Diagnosis:
-    """What the node finds when it looks at itself; it has 10 s."""
+    """What the node finds when it looks at itself; it has 10 s. That it cannot be asked is a finding, too."""
     return Diagnosis(findings=list(await nodes.ask_for_examination(node_id)))
 
 

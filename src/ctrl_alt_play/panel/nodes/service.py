@@ -8,9 +8,9 @@ from sqlalchemy import Table, bindparam, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from ctrl_alt_play.clock import Clock
-from ctrl_alt_play.doctor import worst
+from ctrl_alt_play.doctor import unknown, worst
 from ctrl_alt_play.panel.db import Database, Touched, touch
-from ctrl_alt_play.panel.errors import Conflict, NodeRefused, NotFound
+from ctrl_alt_play.panel.errors import Conflict, NotFound
 from ctrl_alt_play.panel.gateway.base import Arrival, Gateway
 from ctrl_alt_play.panel.gateway.refusals import Refusals
 from ctrl_alt_play.panel.models import Node, Server
@@ -104,13 +104,13 @@ class Nodes:
         return examine(self._facts(await get(session, node_id), behind))
 
     async def ask_for_examination(self, node_id: str) -> Sequence[Finding]:
-        """What the node itself finds. Raises: NotFound; NodeRefused, it cannot be asked."""
+        """What the node itself finds; that it cannot be asked is a finding, too. Raises: NotFound."""
         async with self._database.reading() as session:
             await get(session, node_id)
         try:
             told = await self._gateway.ask(node_id, Action.EXAMINE_NODE, "", None, EXAMINE_TIMEOUT_S)
         except Fault as fault:
-            raise NodeRefused(fault) from fault
+            return [unknown("own", fault.message)]
         return Examination.model_validate(told).findings
 
     async def views(self, session: AsyncSession, limit: int, cursor: str | None) -> list[NodeView]:

@@ -109,6 +109,7 @@ export const nodes: typeof english = {
     allWell: (n) => `Alle ${n} Prüfungen sind gut.`,
     showWell: (n) => (n === 1 ? "1 Prüfung ist gut" : `${n} Prüfungen sind gut`),
     checks: {
+      own: "Frage an den Node",
       connection: "Verbindung",
       rivals: "Agenten dieser Kennung",
       docker: "Docker",

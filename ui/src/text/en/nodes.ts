@@ -105,6 +105,7 @@ export const nodes = {
     allWell: (n: number) => `All ${n} checks are well.`,
     showWell: (n: number) => (n === 1 ? "1 check is well" : `${n} checks are well`),
     checks: {
+      own: "Asking the node",
       connection: "Connection",
       rivals: "Agents of this id",
       docker: "Docker",

@@ -17,7 +17,7 @@ import httpx
 from tests.integration.installation import Installation, free_port
 from tests.waiting import until
 
-from bench import agent, boot, events, figures, idle, live, live_channel, orders, page
+from bench import agent, boot, events, figures, idle, live, live_channel, orders, page, page_console
 from bench.place import Bare, Place
 from ctrl_alt_play.up import engine
 
@@ -32,6 +32,7 @@ PARTS: dict[str, Callable[[Place], None]] = {
     "idle-part-1": partial(idle.measure, part=1),
     "live-channel": live_channel.measure,
     "page": page.measure,
+    "page-console": page_console.measure,
 }
 
 

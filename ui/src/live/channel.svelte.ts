@@ -1,5 +1,7 @@
 /** One connection to the panel's live channel, which heals by itself: each topic goes on where it was cut. */
 
+import { untrack } from "svelte";
+
 export interface Frame {
   kind: string;
   topic?: string;
@@ -47,10 +49,13 @@ export class Channel {
     this.#connect();
   }
 
-  /** Tells what comes of a topic, from after a place where one is given; gives what ends it. */
+  /**
+   * Tells what comes of a topic, from after a place where one is given; gives what ends it. An effect that subscribes does not depend on the
+   * connection, which heals by itself.
+   */
   subscribe(topic: string, listener: Listener, after?: number): () => void {
     this.#subscriptions.set(topic, { listener, after });
-    this.#ask(topic);
+    untrack(() => this.#ask(topic));
     return () => {
       if (this.#subscriptions.get(topic)?.listener !== listener) return;
       this.#subscriptions.delete(topic);

@@ -6,6 +6,7 @@ import type { Texts } from "../../text/en";
 export const TABS = [
   { tab: "console", key: "c", to: "servers.console", name: (t: Texts) => t.server.tabs.console },
   { tab: "figures", key: "g", to: "servers.see", name: (t: Texts) => t.figures.history.label },
+  { tab: "players", key: "p", to: "servers.see", name: (t: Texts) => t.server.tabs.players },
   { tab: "activity", key: "a", to: "servers.events", name: (t: Texts) => t.server.tabs.activity },
   { tab: "startup", key: "u", to: "servers.update", name: (t: Texts) => t.settings.startup },
   { tab: "settings", key: "e", to: "servers.update", name: (t: Texts) => t.settings.title },

@@ -10,17 +10,6 @@ import { settings } from "./settings";
 import { figures } from "./figures";
 import { activity } from "./activity";
 import { nodes } from "./nodes";
+import { console } from "./console";
 
-export const de: Texts = {
-  ...shell,
-  ...servers,
-  ...server,
-  ...recipe,
-  ...create,
-  ...settings,
-  ...figures,
-  ...activity,
-  ...nodes,
-  ...account,
-  ...design,
-};
+export const de: Texts = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...activity, ...nodes, ...account, ...design, ...console };

@@ -12,4 +12,17 @@ import { activity } from "./activity";
 import { nodes } from "./nodes";
 import { console } from "./console";
 
-export const de: Texts = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...activity, ...nodes, ...account, ...design, ...console };
+export const de: Texts = {
+  ...shell,
+  ...servers,
+  ...server,
+  ...recipe,
+  ...create,
+  ...settings,
+  ...figures,
+  ...activity,
+  ...nodes,
+  ...account,
+  ...design,
+  ...console,
+};

@@ -12,6 +12,19 @@ import { nodes } from "./nodes";
 import { console } from "./console";
 
 /** Every word of the page, in English: the one that all others are held to. A file for each part of the page. */
-export const en = { ...shell, ...servers, ...server, ...recipe, ...create, ...settings, ...figures, ...activity, ...nodes, ...account, ...design, ...console };
+export const en = {
+  ...shell,
+  ...servers,
+  ...server,
+  ...recipe,
+  ...create,
+  ...settings,
+  ...figures,
+  ...activity,
+  ...nodes,
+  ...account,
+  ...design,
+  ...console,
+};
 
 export type Texts = typeof en;

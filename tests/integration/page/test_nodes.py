@@ -88,7 +88,7 @@ def test_a_machine_becomes_a_node_by_the_command_shown_goes_comes_back_and_is_de
     expect(attic.get_by_text("Connected")).to_be_visible()
 
     attic.get_by_role("link").click()
-    expect(page.get_by_text("Docker", exact=True).first).to_be_visible()
+    expect(page.get_by_role("region", name="System").get_by_text("Docker", exact=True)).to_be_visible()
     page.get_by_role("button", name="Delete").click()
     page.get_by_label("Type Über the Attic to confirm").fill("Über the Attic")
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()

@@ -129,6 +129,8 @@ def _place(problem: dict[str, Any]) -> str:
 def _reason(problem: dict[str, Any]) -> str:
     if problem["type"] == "json_invalid":
         return f"it is no JSON: {problem['ctx']['error']}, at character {problem['loc'][-1]}"
+    if problem["type"] == "string_too_short" and problem["ctx"]["min_length"] == 1:
+        return "it must not be empty"
     return str(problem["msg"]).removeprefix("Value error, ")
 
 

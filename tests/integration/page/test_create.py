@@ -83,6 +83,7 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_typed_is_lost(page: Page
     expect(page.get_by_label("Name", exact=True)).to_be_focused()
     for label in ("Name", "Container image", "Memory"):
         expect(page.get_by_label(label, exact=True)).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_text("it must not be empty")).to_be_visible()
     expect(page.get_by_text("name an image, such as example.org")).to_be_visible()
     page.reload()
     expect(page.get_by_label("Container image")).to_have_value("No Image")

@@ -1,10 +1,11 @@
 """A console in a real browser while its game floods: how long the page takes from a key to what it shows of it, and how many lines it shows."""
 
+import json
 import shutil
 import statistics
 import time
 
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.integration.defects import puppet
 from tests.integration.defects.puppet import Puppet
 from tests.waiting import until
@@ -18,6 +19,7 @@ FLOOD = (
     'busybox awk \'BEGIN { for (;;) { for (i = 0; i < %d; i++) printf "%%080d\\n", n++; fflush(); '
     'system("busybox usleep 20000") } }\''
 )
+TASKS = {"RunTask", "ThreadControllerImpl::RunTask"}
 SECONDS = 10
 KEY_EVERY_MS = 100
 PATIENCE_MS = 60_000
@@ -58,7 +60,9 @@ MEASURE = """() => {
 def measure(place: Place) -> None:
     with puppet.image(place.folder) as image, sync_playwright() as playwright:
         for name, arguments in RENDERERS.items():
-            remark(f"{name}: ms from a key to the painted frame")
+            remark(
+                f"{name}: ms from a key to the painted frame; the CPU of the page's thread, and the most without a pause"
+            )
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=["--no-sandbox", *arguments]
             )
@@ -66,7 +70,7 @@ def measure(place: Place) -> None:
             context.add_init_script(COUNT)
             _sign_in(place, context.new_page())
             for rate in RATES:
-                _look(place, image, context, rate)
+                _look(place, image, browser, context, rate)
             browser.close()
 
 
@@ -79,7 +83,7 @@ def _sign_in(place: Place, page: Page) -> None:
     page.close()
 
 
-def _look(place: Place, image: str, context: BrowserContext, rate: int) -> None:
+def _look(place: Place, image: str, browser: Browser, context: BrowserContext, rate: int) -> None:
     game = Puppet(place.installation, image)
     game.does("start")
     page = context.new_page()
@@ -91,7 +95,9 @@ def _look(place: Place, image: str, context: BrowserContext, rate: int) -> None:
     page.evaluate(MEASURE)
     before, began = page.evaluate("told"), time.monotonic()
     keys = "x" * (SECONDS * 1000 // KEY_EVERY_MS)
+    browser.start_tracing(page=page, categories=["toplevel"])
     page.locator("#command").press_sequentially(keys, delay=KEY_EVERY_MS, timeout=0)
+    tasks_ms = _tasks_ms(browser.stop_tracing())
     after, seconds = page.evaluate("told"), time.monotonic() - began
     delays = page.evaluate("delays")
     page.close()
@@ -101,5 +107,21 @@ def _look(place: Place, image: str, context: BrowserContext, rate: int) -> None:
     came, lost = ((after[name] - before[name]) / seconds for name in ("next", "lost"))
     remark(
         f"{rate:6,} lines/s: p50 {centiles[9]:6.1f}, p95 {centiles[18]:6.1f}, worst {max(delays):6.1f} of {len(delays)} keys;"
-        f" {came - lost:7,.0f} lines/s shown, {lost:6,.0f} left out"
+        f" {came - lost:7,.0f} lines/s shown, {lost:6,.0f} left out;"
+        f" CPU {sum(tasks_ms) / seconds / 10:3.0f} %, {max(tasks_ms):5.1f} ms at once"
     )
+
+
+def _tasks_ms(trace: bytes) -> list[float]:
+    """The processor's time for each thing that the page's thread did; a key waits for one of them at most, and no other load is in it."""
+    events = json.loads(trace)["traceEvents"]
+    mains = {
+        (event["pid"], event["tid"])
+        for event in events
+        if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
+    }
+    tasks: dict[tuple[int, int], list[float]] = {main: [] for main in mains}
+    for event in events:
+        if event["name"] in TASKS and "tdur" in event and (event["pid"], event["tid"]) in tasks:
+            tasks[event["pid"], event["tid"]].append(event["tdur"] / 1000)
+    return max(tasks.values(), key=sum)

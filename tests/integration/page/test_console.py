@@ -124,7 +124,7 @@ def test_old_lines_are_found_fetched_and_left_again(make: Callable[..., Puppet],
     in_view(page, "number 16", "a needle", "number 18")
     page.keyboard.press("Escape")
     game.types("echo this is new")
-    page.get_by_role("button", name=re.compile("^Jump to newest")).click()
+    page.get_by_role("button", name="Jump to newest").click()
     in_view(page, "number 2999", "ready", "this is new")
 
 
@@ -133,7 +133,7 @@ def test_a_gap_is_marked_where_it_is(installation: Installation, make: Callable[
     game.does("start")
     page.goto(f"/servers/{game.id}")
     in_view(page, "ready")
-    flood = 'busybox awk \'BEGIN { for (i = 0; i < 15000; i++) printf "%0100d\\n", i; print "end of the flood" }\''
+    flood = 'busybox awk \'BEGIN { for (i = 0; i < 6000; i++) printf "%0300d\\n", i; print "end of the flood" }\''
     game.types(f"until [ -e flood ]; do busybox sleep 0.1; done; {flood}")
     installation.kill(installation.panel)
     (installation.folder / "agent" / "servers" / game.id / "flood").touch()

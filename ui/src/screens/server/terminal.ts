@@ -68,7 +68,6 @@ export class Screen {
     this.#terminal.loadAddon(this.#fit);
     this.#terminal.loadAddon(this.#search);
     this.#styles.gather(() => this.#terminal.open(element));
-    this.#terminal.attachCustomKeyEventHandler((event) => event.key !== "Tab"); // which leads on, as everywhere
     this.#drawFast();
     keepToLines(this.#terminal.parser);
     scrollByKeys(this.#terminal);

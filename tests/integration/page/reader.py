@@ -40,4 +40,5 @@ class Reader:
             self.page.keyboard.press(key)
 
     def has_no_complaints(self) -> None:
-        assert [each for each in self.complaints if EXPECTED.search(each) is None] == []
+        unexpected = [each for each in self.complaints if EXPECTED.search(each) is None]
+        assert not unexpected, unexpected

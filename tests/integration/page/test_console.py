@@ -1,19 +1,16 @@
 """What is done at a server's page: its console, its header, and that neither loses or doubles anything, whatever ends in between."""
 
-import asyncio
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from tests.faults.proxy import Link
 from tests.integration.defects import puppet
 from tests.integration.defects.puppet import Puppet
 from tests.integration.installation import Installation
+from tests.integration.page.way import proxied
 from tests.integration.test_cut_viewers import Feed
 from tests.waiting import until
 
@@ -40,23 +37,6 @@ def make(installation: Installation, image: str) -> Iterator[Callable[..., Puppe
     yield add
     for each in made:
         installation.do("DELETE", each.path)
-
-
-@contextmanager
-def proxied(port: int) -> Iterator[tuple[int, Callable[[], object]]]:
-    """Another port that leads there, and what cuts all connections to it."""
-    loop = asyncio.new_event_loop()
-    thread = Thread(target=loop.run_forever)
-    thread.start()
-    link = Link(port)
-    asyncio.run_coroutine_threadsafe(link.open(), loop).result(10)
-    try:
-        yield link.port, lambda: loop.call_soon_threadsafe(link.cut)
-    finally:
-        asyncio.run_coroutine_threadsafe(link.close(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 def rows(page: Page) -> list[str]:

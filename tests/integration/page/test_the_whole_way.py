@@ -1,15 +1,16 @@
 """From a panel that nobody has used yet to a crash and a right that is taken away, in one sitting; each step is struck by something in its middle."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Response, expect
 from tests.integration.defects import puppet
 from tests.integration.installation import Installation, free_port
 from tests.integration.page.reader import Reader
+from tests.integration.page.way import proxied
 from tests.waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
@@ -17,6 +18,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 LINK = re.compile(r"/setup#\S+")
 PASSWORD = "a long enough password"
 HEALS_MS = 60_000
+Cut = Callable[[], object]
 
 
 class Fresh(Installation):
@@ -81,17 +83,20 @@ def orders(page: Page, word: str) -> None:
     page.get_by_role("button", name=word, exact=True).click()
 
 
-def cuts(page: Page) -> None:
-    """The way between page and panel."""
-    page.context.set_offline(True)
-    expect(page.get_by_text("No connection to the panel")).to_be_visible(timeout=HEALS_MS)
-    page.context.set_offline(False)
-    expect(page.get_by_text("No connection to the panel")).to_be_hidden(timeout=HEALS_MS)
+def accepted(page: Page, word: str) -> None:
+    """What strikes, strikes what the panel has taken on."""
+    with page.expect_response(is_accepted):
+        orders(page, word)
+
+
+def is_accepted(response: Response) -> bool:
+    return response.request.method == "POST" and response.status == 202
 
 
 def types(page: Page, line: str) -> None:
-    page.get_by_label("Command").fill(line)
-    page.keyboard.press("Enter")
+    with page.expect_response(is_accepted):
+        page.get_by_label("Command").fill(line)
+        page.keyboard.press("Enter")
 
 
 def shows_once(page: Page, line: str) -> None:
@@ -99,36 +104,39 @@ def shows_once(page: Page, line: str) -> None:
 
 
 def test_the_whole_way_whatever_strikes_in_the_middle(fresh: Fresh, image: str, browser: Browser) -> None:
-    reader = Reader(browser, str(fresh.api.base_url))
-    page = reader.page
-    _first_run(fresh, reader)
-    _create(fresh, page, image)
+    with proxied(fresh.port) as (port, cut):
+        reader = Reader(browser, f"http://127.0.0.1:{port}")
+        _first_run(fresh, reader)
+        _create(fresh, reader.page, image, cut)
+        _live(fresh, reader.page, cut)
+        _restart_many(fresh, reader.page, cut)
+        _lose_rights(fresh, reader, cut)
+        reader.has_no_complaints()
 
-    orders(page, "Start")
+
+def _live(fresh: Fresh, page: Page, cut: Cut) -> None:
+    """Start, a command and its answer, stop, a crash with its report."""
+    accepted(page, "Start")
     fresh.restarts_panel()
     status(page, "Running")
 
     types(page, "echo before the cut")
     shows_once(page, "before the cut")
-    cuts(page)
+    cut()
     types(page, "echo after the cut")
     shows_once(page, "after the cut")
     shows_once(page, "before the cut")
 
-    orders(page, "Stop")
+    accepted(page, "Stop")
     fresh.restarts_agent()
     status(page, "Stopped")
 
-    orders(page, "Start")
+    accepted(page, "Start")
     status(page, "Running")
     types(page, "echo last words; exit 3")
     fresh.restarts_panel()
     page.get_by_role("link", name="Activity").click()
     expect(page.get_by_text("last words").first).to_be_visible(timeout=HEALS_MS)
-
-    _restart_many(fresh, page)
-    _lose_rights(fresh, reader)
-    reader.has_no_complaints()
 
 
 def _first_run(fresh: Fresh, reader: Reader) -> None:
@@ -149,19 +157,20 @@ def _first_run(fresh: Fresh, reader: Reader) -> None:
     fresh.gets_a_node()
 
 
-def _create(fresh: Fresh, page: Page, image: str) -> None:
+def _create(fresh: Fresh, page: Page, image: str, cut: Cut) -> None:
     page.get_by_role("link", name="Create a server").first.click()
     page.get_by_label("Name", exact=True).fill("Castle")
     page.get_by_label("Container image").fill(image)
     page.get_by_label("Startup command").fill("/bin/sh /puppet")
     expect(page.get_by_label("Node", exact=True)).not_to_have_value("")
-    cuts(page)
+    cut()
     orders(page, "Create the server")
+    expect(page).to_have_url(re.compile(r"/servers/[0-9a-f-]{36}$"))
     fresh.restarts_agent()
     status(page, "Stopped")
 
 
-def _restart_many(fresh: Fresh, page: Page) -> None:
+def _restart_many(fresh: Fresh, page: Page, cut: Cut) -> None:
     (castle,) = fresh.get("/api/servers")["items"]
     recipe = {"image": castle["image"], "startup": castle["startup"]}
     others = [fresh.create(name=f"Arena {number}", **recipe) for number in (1, 2)]
@@ -172,24 +181,22 @@ def _restart_many(fresh: Fresh, page: Page) -> None:
     page.get_by_label("Select all shown").check(timeout=HEALS_MS)
     orders(page, "Restart")
     page.get_by_role("dialog").get_by_role("button", name="Restart").click()
-    cuts(page)
+    cut()
     expect(page.get_by_text("Done: all 2")).to_be_visible(timeout=HEALS_MS)
     assert not {fresh.pid(each) for each in others} & {0, *before}
     orders(page, "Close")
 
 
-def _lose_rights(fresh: Fresh, reader: Reader) -> None:
-    """While the way to the panel is cut: it is told at the next word."""
+def _lose_rights(fresh: Fresh, reader: Reader, cut: Cut) -> None:
+    """In the moment in which the way to the panel is cut."""
     page = reader.page
     expect(page.get_by_role("link", name="Nodes")).to_be_visible()
     second = {"username": "ada", "password": PASSWORD, "is_admin": True}
     assert fresh.api.post("/api/users", json=second).is_success
     olga = fresh.get("/api/auth/me")["id"]
     fresh.goes_on_as("ada")
-    page.context.set_offline(True)
-    expect(page.get_by_text("No connection to the panel")).to_be_visible(timeout=HEALS_MS)
+    cut()
     assert fresh.api.patch(f"/api/users/{olga}", json={"is_admin": False}).is_success
-    page.context.set_offline(False)
     expect(page.get_by_role("link", name="Nodes")).to_be_hidden(timeout=HEALS_MS)
     expect(page.get_by_role("link", name="Create a server")).to_have_count(0)
     expect(page.get_by_role("link", name="Castle")).to_be_visible()

@@ -57,7 +57,7 @@ def test_a_server_is_created_fails_is_changed_and_runs(page: Page, image: str, s
     creates(page)
     expect(page).to_have_url(re.compile(r"/servers/[0-9a-f-]{36}$"))
     status(page, "Installing")
-    expect(installation_of(page).get_by_role("progressbar")).to_be_visible()
+    expect(page.get_by_role("progressbar", name="Create")).to_be_visible()
     silent_registry.close()
     status(page, "Installation failed")
     expect(installation_of(page)).to_contain_text("games/none:1")

@@ -199,4 +199,4 @@ def test_a_change_of_nothing_or_of_what_is_not_changed_so_is_refused(fields: dic
 
 
 def test_a_change_can_name_all_that_a_person_decides() -> None:
-    assert set(Recipe.model_fields) | {"name"} == set(ServerChange.model_fields)
+    assert set(Recipe.model_fields) | {"name", "tags"} == set(ServerChange.model_fields)

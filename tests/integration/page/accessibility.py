@@ -7,13 +7,14 @@ from playwright.sync_api import Page
 
 AXE = Path(__file__).parents[3] / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-TALLEST = 6000
+TALLEST = 12_000
 
 
 def finds_nothing(page: Page, where: str) -> None:
     """Of all that is shown, as high as it is, so that nothing lies under a bar."""
     size = page.viewport_size
     assert size is not None
+    settle(page)
     height = page.evaluate("document.documentElement.scrollHeight")
     page.set_viewport_size({"width": size["width"], "height": min(max(height, size["height"]), TALLEST)})
     settle(page)
@@ -29,7 +30,8 @@ def told(violation: dict[str, Any]) -> str:
 
 
 def settle(page: Page) -> None:
-    """Colours that are on their way are none that anybody reads."""
+    """Until all has come that was asked for; and colours that are on their way are none that anybody reads."""
+    page.wait_for_load_state("networkidle")
     page.evaluate("Promise.allSettled(document.getAnimations().map(each => each.finished)).then(() => {})")
 
 
@@ -44,17 +46,24 @@ UNREACHED = f"""() => [...document.querySelectorAll("{REACHABLE}")].filter(each 
 ).map(each => each.outerHTML.slice(0, 120))"""
 
 
+SHOWN = """() => {
+    const at = document.activeElement;
+    at.reached = true;
+    const outlined = [at, at.parentElement, at.closest("article, li, tr, label"), at.closest("div")].filter(Boolean)
+        .flatMap(each => [getComputedStyle(each), getComputedStyle(each, "::after")]);
+    return outlined.some(style => style.outlineStyle !== "none") ? null : at.outerHTML.slice(0, 200);
+}"""
+"""What has the focus, where nothing shows that; also what is around it may."""
+
+
 def is_reached_by_tab(page: Page, where: str) -> None:
     """Every control that is to be seen gets the focus, and shows that it has it."""
-    count = page.locator(REACHABLE).count()
+    settle(page)
     page.evaluate("document.activeElement?.blur()")
-    for _ in range(count + 2):
+    page.keyboard.press("Tab")
+    while page.evaluate("document.activeElement !== document.body && !document.activeElement.reached"):
+        unseen = page.evaluate(SHOWN)
+        assert unseen is None, f"{where}: {unseen}"
         page.keyboard.press("Tab")
-        outline = page.evaluate(
-            "() => { const at = document.activeElement; at.reached = true; return getComputedStyle(at).outlineStyle }"
-        )
-        if page.evaluate("document.activeElement === document.body"):
-            break
-        assert outline != "none", f"{where}: {page.evaluate('document.activeElement.outerHTML.slice(0, 200)')}"
     unreached = page.evaluate(UNREACHED)
     assert unreached == [], f"{where}: {unreached}"

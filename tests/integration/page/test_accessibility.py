@@ -11,7 +11,7 @@ from tests.integration.installation import Installation
 from tests.integration.page.accessibility import finds_nothing, is_no_wider_than_the_window, is_reached_by_tab
 from tests.integration.page.reader import Reader
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(420)]
 
 LONG = "a-name-of-sixty-four-characters-without-a-space-at-which-to-brea"
 DESK = {"width": 1280, "height": 800}
@@ -30,13 +30,20 @@ def server(installation: Installation, tmp_path: Path) -> Iterator[Puppet]:
             installation.do("DELETE", each.path)
 
 
+TABS = ("figures", "activity", "startup", "settings")
+
+
 def screens(server: Puppet) -> dict[str, str]:
     """Addresses, and the heading by which one sees that each is there."""
-    address = f"/servers/{server.id}"
+    address, node = f"/servers/{server.id}", server.installation.node_id
     return {
         "/": "Servers",
+        "/?layout=table": "Servers",
+        "/servers/new": "Create a server",
         address: "Castle",
-        f"{address}/activity": "Castle",
+        **{f"{address}/{tab}": "Castle" for tab in TABS},
+        "/nodes": "Nodes",
+        f"/nodes/{node}": node,
         "/users": "Users",
         "/account": "Account",
         "/design": "Components",

@@ -115,7 +115,7 @@ def test_a_server_is_found_and_ordered_without_a_mouse(server: Puppet, page: Pag
     reader.sees("Servers")
     expect(page.get_by_role("heading", name="Servers")).to_be_focused()
     reader.presses("Control+k")
-    expect(page.get_by_role("option").first).to_contain_text("Castle")
+    expect(page.get_by_role("dialog").get_by_role("option").first).to_contain_text("Castle")
 
 
 def test_keys_do_nothing_where_one_writes_and_when_they_are_turned_off(page: Page, reader: Reader) -> None:

@@ -164,5 +164,5 @@ async def test_a_read_that_meets_a_lock_is_a_matter_of_trying_again_too(
         error.sqlite_errorcode = sqlite3.SQLITE_BUSY
         raise OperationalError("SELECT", {}, error)
 
-    monkeypatch.setattr("ctrl_alt_play.panel.nodes.service.count_servers", be_locked)
+    monkeypatch.setattr("ctrl_alt_play.panel.nodes.service.get", be_locked)
     assert is_problem(await admin.api.get("/api/nodes/first"), 503, "DATABASE_BUSY")

@@ -1,12 +1,13 @@
 """The database's shape: made from nothing, in step with the models, and refused with a sentence where it cannot be used."""
 
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import event
+from sqlalchemy import Connection, MetaData, event
 from tests.panel.support import make_config
 
 from ctrl_alt_play.clock import SystemClock
@@ -50,6 +51,31 @@ async def test_migrations_go_back_as_well(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "panel.db") as database:
         assert database.execute("SELECT name FROM sqlite_master WHERE name LIKE 'servers%'").fetchall() == []
     database.close()
+
+
+def fill(connection: Connection) -> None:
+    """A row in each table, each of the one before."""
+    tables = MetaData()
+    tables.reflect(connection)
+    by_type = {str: "one", int: 1, bool: True, datetime: datetime(2026, 11, 21, tzinfo=UTC), object: {}}
+    for name in ("users", "nodes", "servers", "operations"):
+        table = tables.tables[name]
+        needed = [column for column in table.columns if not column.nullable and column.server_default is None]
+        connection.execute(table.insert().values({column.name: by_type[column.type.python_type] for column in needed}))
+
+
+async def test_a_database_with_something_in_it_goes_all_the_way_and_back(tmp_path: Path) -> None:
+    engine = make_engine(make_config(tmp_path).database)
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda plain: command.upgrade(alembic_config(plain), "0001"))
+        await connection.run_sync(fill)
+    for step, revision in ((command.upgrade, "head"), (command.downgrade, "0001"), (command.upgrade, "head")):
+        async with engine.begin() as connection:
+            await connection.run_sync(lambda plain, step=step, to=revision: step(alembic_config(plain), to))
+    async with engine.connect() as connection:
+        assert (await connection.exec_driver_sql("SELECT count(*) FROM servers")).scalar_one() == 1
+        assert (await connection.exec_driver_sql("PRAGMA foreign_key_check")).all() == []
+    await engine.dispose()
 
 
 async def test_what_ended_long_ago_is_found_without_looking_at_all_operations(tmp_path: Path) -> None:

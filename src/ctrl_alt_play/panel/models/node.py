@@ -15,7 +15,7 @@ class Node(Base):
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     name: Mapped[str] = mapped_column(String(128))
     secret_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    enrolment_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    enrolment_hash: Mapped[str | None] = mapped_column(String(64), unique=True, index=True)
     """Of the token that makes an agent this node, once."""
     enrolment_expires_at: Mapped[datetime | None]
     enabled: Mapped[bool]

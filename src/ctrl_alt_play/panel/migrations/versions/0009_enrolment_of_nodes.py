@@ -10,14 +10,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("nodes") as nodes:
-        nodes.add_column(sa.Column("enrolment_hash", sa.String(length=64), nullable=True))
-        nodes.add_column(sa.Column("enrolment_expires_at", sa.DateTime(timezone=True), nullable=True))
-        nodes.create_unique_constraint("uq_nodes_enrolment_hash", ["enrolment_hash"])
+    op.add_column("nodes", sa.Column("enrolment_hash", sa.String(length=64), nullable=True))
+    op.add_column("nodes", sa.Column("enrolment_expires_at", sa.DateTime(timezone=True), nullable=True))
+    op.create_index("ix_nodes_enrolment_hash", "nodes", ["enrolment_hash"], unique=True)
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("nodes") as nodes:
-        nodes.drop_constraint("uq_nodes_enrolment_hash")
-        nodes.drop_column("enrolment_expires_at")
-        nodes.drop_column("enrolment_hash")
+    op.drop_index("ix_nodes_enrolment_hash", "nodes")
+    op.drop_column("nodes", "enrolment_expires_at")
+    op.drop_column("nodes", "enrolment_hash")

@@ -30,33 +30,38 @@ class Shot:
 def shots(made: Stage) -> Iterator[Shot]:
     castle, crashed, long = (made.servers[name] for name in ("Castle", "Skyblock", LONG))
     node = made.installation.node_id
-    yield Shot("servers-cards", "/", _cards, is_kept=True)
-    yield Shot("servers-table", "/", _table)
-    yield Shot("servers-none-match", "/?text=nowhere")
+    yield Shot("servers-cards", "/")
+    yield Shot("servers-table", "/", _table, is_kept=True)
+    yield Shot("servers-none-match", "/?q=nowhere", _cards)
     yield Shot("create", "/servers/new")
     yield Shot("console", f"/servers/{castle.id}", is_kept=True)
-    for tab in ("figures", "players", "activity", "startup", "settings"):
-        yield Shot(f"server-{tab}", f"/servers/{castle.id}/{tab}", is_kept=tab == "figures")
+    yield Shot("server-figures", f"/servers/{castle.id}/figures", _day, is_kept=True)
+    for tab in ("players", "activity", "startup", "settings"):
+        yield Shot(f"server-{tab}", f"/servers/{castle.id}/{tab}")
     yield Shot("server-crashed", f"/servers/{crashed.id}/activity")
     yield Shot("server-long", f"/servers/{long.id}")
     yield Shot("server-gone", "/servers/nothing")
     yield Shot("nodes", "/nodes")
-    yield Shot("node", f"/nodes/{node}", is_kept=True)
+    yield Shot("node", f"/nodes/{node}")
     yield Shot("node-away", "/nodes/attic")
     for name in ("users", "account", "design"):
         yield Shot(name, f"/{name}")
-    yield Shot("not-found", "/nowhere/at/all")
+    yield Shot("not-found", "/nodes/nowhere/at/all")
     yield Shot("palette", "/", lambda page: page.keyboard.press("Control+k"))
     yield Shot("help", "/", lambda page: page.keyboard.press("?"))
     yield Shot("loading", "/nodes", _without_answers)
 
 
 def _cards(page: Page) -> None:
-    page.evaluate("localStorage.removeItem('servers.layout')")
+    page.get_by_role("button", name="Cards").click()
 
 
 def _table(page: Page) -> None:
-    page.get_by_label("Table").first.click()
+    page.get_by_role("button", name="Table").click()
+
+
+def _day(page: Page) -> None:
+    page.get_by_role("button", name="24 h").click()
 
 
 def _without_answers(page: Page) -> None:
@@ -89,7 +94,8 @@ def signed_in(browser: Browser, made: Stage, viewport: str, theme: str) -> Itera
 
 def take(page: Page, shot: Shot, file: Path) -> None:
     page.goto(shot.address)
-    page.locator("h1").first.wait_for()
+    page.locator("main").wait_for()
+    page.wait_for_timeout(500)
     if shot.prepare is not None:
         shot.prepare(page)
     page.wait_for_timeout(1500)

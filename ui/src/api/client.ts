@@ -7,6 +7,7 @@ export type Status = Schemas["Status"];
 export type Node = Schemas["NodeView"];
 export type Finding = Schemas["Finding"];
 export type NodeSample = Schemas["NodeSample"];
+export type ServerSample = Schemas["ServerSample"];
 export type Operation = Schemas["OperationView"];
 export type User = Schemas["UserView"];
 export type Session = Schemas["SessionView"];

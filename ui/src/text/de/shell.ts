@@ -23,7 +23,6 @@ export const shell: typeof english = {
     stop: (name) => `${name} stoppen`,
     restart: (name) => `${name} neu starten`,
     kill: (name) => `${name} sofort beenden`,
-    killed: "Er endet auf der Stelle, ohne zu speichern. Nicht Gespeichertes geht verloren, und Spieler fliegen raus.",
   },
   help: {
     title: "Tastenkürzel",

@@ -21,7 +21,6 @@ export const shell = {
     stop: (name: string) => `Stop ${name}`,
     restart: (name: string) => `Restart ${name}`,
     kill: (name: string) => `Kill ${name}`,
-    killed: "It ends at once, without saving. What was not saved is lost, and players are thrown out.",
   },
   help: {
     title: "Keyboard shortcuts",

@@ -3,7 +3,7 @@ class Update {
   isThere = $state(false);
 
   constructor() {
-    addEventListener("vite:preloadError", () => (this.isThere = true));
+    addEventListener("vite:preloadError", () => void this.look());
   }
 
   /** Asks the panel: for when it was away, it may have come back as another. */

@@ -15,6 +15,11 @@ export function newKey(): string {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** Creates once more what could not be created, or is not on its node any more. Throws: `Failed`. */
+export function reinstall(serverId: string): Promise<Operation> {
+  return the(api.POST("/api/servers/{server_id}/reinstall", { params: { path: { server_id: serverId } } }));
+}
+
 const FROM: Record<Order, readonly Status[]> = {
   start: ["OFFLINE", "CRASHED"],
   stop: ["RUNNING", "STARTING"],

@@ -57,7 +57,8 @@ def test_what_is_not_known_is_ignored() -> None:
         ({"environment": {"A": []}}, "environment.A: "),
         ({"startup": "x" * 8193}, "startup: "),
         ({"stop": {"signal": "SIGNONSENSE"}}, "stop.signal: Value error, unknown signal 'SIGNONSENSE'"),
-        ({"stop": {"command": "two\nlines"}}, "stop.command: "),
+        ({"stop": {"command": "two\n\nlines"}}, "stop.command: "),
+        ({"stop": {"command": "two\r\nlines"}}, "stop.command: "),
         ({"stop": {"timeout": 3601}}, "stop.timeout: "),
     ],
 )

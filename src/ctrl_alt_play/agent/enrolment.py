@@ -6,7 +6,6 @@ import re
 import ssl
 import tempfile
 import tomllib
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +40,8 @@ def enrol(link: str, config_file: Path | None = None) -> Path:
         told = asyncio.run(_redeem(http_address(url), token, config))
         beside.write_text(_with_identity(present, url, told))
         beside.replace(file)
-    except BaseException:
-        with suppress(OSError):
-            beside.unlink()
-        raise
+    finally:
+        beside.unlink(missing_ok=True)
     return file
 
 

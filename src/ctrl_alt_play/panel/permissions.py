@@ -14,9 +14,13 @@ class Permission(StrEnum):
     ACCOUNT_SELF = "account.self"
     USERS_MANAGE = "users.manage"
     NODES_MANAGE = "nodes.manage"
+    TEMPLATES_SEE = "templates.see"
+    TEMPLATES_MANAGE = "templates.manage"
     SERVERS_SEE = "servers.see"
     SERVERS_CREATE = "servers.create"
     SERVERS_UPDATE = "servers.update"
+    SERVERS_STARTUP = "servers.startup"
+    SERVERS_REINSTALL = "servers.reinstall"
     SERVERS_HOLD = "servers.hold"
     SERVERS_ADOPT = "servers.adopt"
     SERVERS_DELETE = "servers.delete"
@@ -39,9 +43,13 @@ GRANTED: dict[Permission, frozenset[Role]] = {
     Permission.ACCOUNT_SELF: _OWNER,
     Permission.USERS_MANAGE: _ADMIN,
     Permission.NODES_MANAGE: _ADMIN,
+    Permission.TEMPLATES_SEE: _ADMIN,
+    Permission.TEMPLATES_MANAGE: _ADMIN,
     Permission.SERVERS_SEE: _OWNER,
     Permission.SERVERS_CREATE: _ADMIN,
     Permission.SERVERS_UPDATE: _ADMIN,
+    Permission.SERVERS_STARTUP: _OWNER,
+    Permission.SERVERS_REINSTALL: _OWNER,
     Permission.SERVERS_HOLD: _ADMIN,
     Permission.SERVERS_ADOPT: _ADMIN,
     Permission.SERVERS_DELETE: _ADMIN,

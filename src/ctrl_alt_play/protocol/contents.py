@@ -41,6 +41,7 @@ class Action(StrEnum):
     SEND_COMMAND = "send_command"
     UPDATE_SERVER = "update_server"
     ADOPT_SERVER = "adopt_server"
+    REINSTALL_SERVER = "reinstall_server"
     CANCEL = "cancel"
     CONSOLE_ATTACH = "console_attach"
     CONSOLE_DETACH = "console_detach"
@@ -70,6 +71,7 @@ ACCEPTED_STATUS = {
     Action.SEND_COMMAND: "processing",
     Action.UPDATE_SERVER: "processing",
     Action.ADOPT_SERVER: "processing",
+    Action.REINSTALL_SERVER: "processing",
     Action.CANCEL: "processing",
 }
 """The status in the response that accepts an action. `get_status` answers with the server's own."""
@@ -115,6 +117,12 @@ class StopPayload(Model):
 
 class DeletePayload(Model):
     keep_data: bool = False
+
+
+class ReinstallPayload(Model):
+    """Runs the server's installer again, upon what is there or, with `wipe`, upon an empty folder."""
+
+    wipe: bool = False
 
 
 class AdoptPayload(Model):
@@ -312,6 +320,7 @@ PAYLOADS: dict[Action, type[Model]] = {
     Action.SEND_COMMAND: LinePayload,
     Action.UPDATE_SERVER: Specification,
     Action.ADOPT_SERVER: AdoptPayload,
+    Action.REINSTALL_SERVER: ReinstallPayload,
     Action.CANCEL: CancelPayload,
     Action.CONSOLE_ATTACH: AttachPayload,
     Action.CONSOLE_DETACH: Nothing,
@@ -359,7 +368,7 @@ TO_PANEL: dict[str, type[Model]] = {
 
 OF_PART_2 = frozenset(
     (
-        *(Action.UPDATE_SERVER, Action.ADOPT_SERVER, Action.CANCEL, *QUESTIONS),
+        *(Action.UPDATE_SERVER, Action.ADOPT_SERVER, Action.REINSTALL_SERVER, Action.CANCEL, *QUESTIONS),
         *("ack", "state_snapshot", "command_completed", "server_crashed", "operation_progress"),
         *("console", "samples", "players_changed"),
     )

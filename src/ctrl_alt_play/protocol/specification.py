@@ -120,12 +120,13 @@ class Port(Model):
     external: int = Field(ge=1, le=65535)
     protocol: Literal["tcp", "udp"] = "tcp"
     address: str = Field(default="0.0.0.0", pattern=r"^[0-9A-Fa-f.:]+$", max_length=45)  # noqa: S104 - games are meant to be reached
+    name: str | None = Field(default=None, min_length=1, max_length=32, description="what it is for: game, query, …")
 
 
 class StopRule(Model):
-    """How this game likes to be stopped: a line on its console, or a signal. Past the time limit it is killed."""
+    """How this game likes to be stopped: by what is typed on its console, line by line, or by a signal. Past the time limit it is killed."""
 
-    command: str | None = Field(default=None, min_length=1, max_length=1024, pattern=r"^[^\r\n\x00]+$")
+    command: str | None = Field(default=None, min_length=1, max_length=1024, pattern=r"^[^\r\n\x00]+(\n[^\r\n\x00]+)*$")
     signal: Signal = "SIGTERM"
     timeout: float = Field(default=30, ge=0, le=3600, description="seconds")
 
@@ -232,6 +233,22 @@ class ConfigurationFile(Model):
     replacements: tuple[Replacement, ...] = Field(default=(), max_length=512)
 
 
+class Installer(Model):
+    """A script that fills the server's folder before its first start, and the image in which it runs. The folder is `/mnt/server` there."""
+
+    image: str = Field(min_length=1, max_length=512)
+    entrypoint: str = Field(default="sh", min_length=1, max_length=256, description="the program that runs the script")
+    script: str = Field(min_length=1, max_length=256 * 1024)
+    timeout: float = Field(default=3600, ge=10, le=86400, description="seconds; past them it is ended, and has failed")
+
+
+class Launch(StrEnum):
+    """Who makes a process of the startup command: the node, or the image, which finds it in `STARTUP` (as images of the field do)."""
+
+    COMMAND = "command"
+    IMAGE = "image"
+
+
 class Desired(StrEnum):
     """What is wanted of a server, for as long as nothing holds it."""
 
@@ -261,6 +278,8 @@ class Recipe(Model):
     query: Query | None = None
     console: ConsoleRule = ConsoleRule()
     configuration: tuple[ConfigurationFile, ...] = Field(default=(), max_length=64)
+    launch: Launch = Launch.COMMAND
+    installer: Installer | None = None
 
     @field_validator("image")
     @classmethod
@@ -280,16 +299,19 @@ class Recipe(Model):
         "crash",
         "console",
         "configuration",
+        "launch",
         mode="before",
     )
     @classmethod
     def _null_is_nothing(cls, value: object, info: ValidationInfo) -> object:
         if value is not None:
             return value
-        return {"ports": (), "startup": "", "configuration": ()}.get(info.field_name or "", {})
+        return {"ports": (), "startup": "", "configuration": (), "launch": "command"}.get(info.field_name or "", {})
 
 
-PART2_FIELDS = {"readiness", "crash", "query", "console", "configuration", "hold", "revision"}
+PART2_FIELDS = {
+    *("readiness", "crash", "query", "console", "configuration", "launch", "installer", "hold", "revision"),
+}
 _SHARED: dict[str, type[Model]] = {"readiness": Readiness, "crash": CrashPolicy}
 
 

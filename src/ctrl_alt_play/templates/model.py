@@ -1,5 +1,7 @@
 """A template, whatever format it came in."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 Scalar = str | int | float | bool | None
@@ -52,6 +54,24 @@ class Variable(Part):
     position: int | None = None
 
 
+class Port(Part):
+    """A port that the game needs beside others. The first one of a template is the usual: `SERVER_PORT`."""
+
+    name: str
+    protocol: Literal["tcp", "udp", "both"] = "both"
+    internal: int | None = None
+    """Where the game always listens; None: at the number that it is reached by from outside."""
+    variable: str | None = None
+    """Which variable tells the game its number."""
+
+
+class Query(Part):
+    """How the game is asked who plays; `port` is the name of one of its ports, None: the first."""
+
+    protocol: str
+    port: str | None = None
+
+
 class Template(Part):
     """`stop` is a line for the console, or `^C` and the like (see `stopping`). Placeholders are those of the newest format."""
 
@@ -76,3 +96,8 @@ class Template(Part):
     denied_files: tuple[str, ...]
     installer: Installer | None
     variables: tuple[Variable, ...]
+    ports: tuple[Port, ...] = ()
+    """Of our own, as is what follows: the field's formats carry it under `ctrl_alt_play`. Without any, a game has one port."""
+    query: Query | None = None
+    stop_timeout: float | None = None
+    """Seconds."""

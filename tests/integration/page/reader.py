@@ -5,7 +5,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
-EXPECTED = re.compile(r"status of (401|404|409|412|422|503)|ERR_CONNECTION|ERR_EMPTY_RESPONSE|WebSocket connection to")
+EXPECTED = re.compile(
+    r"status of (401|404|409|412|422|503)|ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED)|WebSocket connection to"
+)
 """Who is not signed in is told so, what cannot be is refused, and a panel may be away; the browser notes it."""
 
 

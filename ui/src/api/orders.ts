@@ -1,4 +1,5 @@
 import { api, the, type Operation, type Server, type Status } from "./client";
+import { session, type Permission } from "../state/session.svelte";
 
 export const ORDERS = ["start", "stop", "restart", "kill"] as const;
 export type Order = (typeof ORDERS)[number];
@@ -30,4 +31,15 @@ const FROM: Record<Order, readonly Status[]> = {
 /** Whether it makes sense by what is known of the server; one that waits to be started again can be stopped from that. */
 export function isSensible(kind: Order, server: Server): boolean {
   return FROM[kind].includes(server.status) || (kind === "stop" && server.restart_at !== null);
+}
+
+/** Stops work under way, so that the server is as it was before. Throws: `Failed`. */
+export function cancel(operationId: string): Promise<Operation> {
+  return the(api.POST("/api/operations/{operation_id}/cancel", { params: { path: { operation_id: operationId } } }));
+}
+
+/** What its node can still undo; who may not order a thing may not cancel it either. */
+export function canBeCancelled({ kind, state }: Operation): boolean {
+  const mayBe = session.may("operations.cancel") && session.may(`servers.${kind}` as Permission);
+  return mayBe && (state === "queued" || (state === "running" && (kind === "start" || kind === "create")));
 }

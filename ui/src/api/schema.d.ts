@@ -901,6 +901,11 @@ export interface components {
              * @default 0.0.0.0
              */
             address: string;
+            /**
+             * Name
+             * @description what it is for: game, query, …
+             */
+            name?: string | null;
         };
         /**
          * Columns
@@ -1424,6 +1429,31 @@ export interface components {
              */
             secret: string;
         };
+        /** Installer */
+        Installer: {
+            /** Image */
+            image: string;
+            /**
+             * Entrypoint
+             * @description the program that runs the script
+             * @default sh
+             */
+            entrypoint: string;
+            /** Script */
+            script: string;
+            /**
+             * Timeout
+             * @description seconds; past them it is ended, and has failed
+             * @default 3600
+             */
+            timeout: number;
+        };
+        /**
+         * Launch
+         * @description Who makes a process of the startup command: the node, or the image, which finds it in `STARTUP` (as images of the field do).
+         * @enum {string}
+         */
+        Launch: "command" | "image";
         /** Limits */
         Limits: {
             /**
@@ -1546,6 +1576,9 @@ export interface components {
              * @default []
              */
             configuration: components["schemas"]["ConfigurationFile"][];
+            /** @default command */
+            launch: components["schemas"]["Launch"];
+            installer?: components["schemas"]["Installer"] | null;
             /** Name */
             name: string;
             /**
@@ -1853,7 +1886,7 @@ export interface components {
          * Permission
          * @enum {string}
          */
-        Permission: "account.self" | "users.manage" | "nodes.manage" | "servers.see" | "servers.create" | "servers.update" | "servers.hold" | "servers.adopt" | "servers.delete" | "servers.start" | "servers.stop" | "servers.restart" | "servers.kill" | "servers.command" | "servers.status" | "servers.console" | "servers.events" | "operations.see" | "operations.cancel";
+        Permission: "account.self" | "users.manage" | "nodes.manage" | "templates.see" | "templates.manage" | "servers.see" | "servers.create" | "servers.update" | "servers.startup" | "servers.reinstall" | "servers.hold" | "servers.adopt" | "servers.delete" | "servers.start" | "servers.stop" | "servers.restart" | "servers.kill" | "servers.command" | "servers.status" | "servers.console" | "servers.events" | "operations.see" | "operations.cancel";
         /** Port */
         Port: {
             /** Internal */
@@ -1871,6 +1904,11 @@ export interface components {
              * @default 0.0.0.0
              */
             address: string;
+            /**
+             * Name
+             * @description what it is for: game, query, …
+             */
+            name?: string | null;
         };
         /** Probe */
         Probe: {
@@ -2055,6 +2093,9 @@ export interface components {
              * @default []
              */
             configuration: components["schemas"]["ConfigurationFile"][];
+            /** @default command */
+            launch: components["schemas"]["Launch"];
+            installer?: components["schemas"]["Installer"] | null;
             /**
              * Name
              * @default
@@ -2257,6 +2298,14 @@ export interface components {
              * @description files of the game, set up before each start
              */
             configuration: components["schemas"]["ConfigurationFile"][];
+            launch: components["schemas"]["Launch"];
+            /**
+             * Template Id
+             * @description what it was made from; null: from no template
+             */
+            template_id: string | null;
+            /** Template Version */
+            template_version: number | null;
             /**
              * Created At
              * Format: date-time

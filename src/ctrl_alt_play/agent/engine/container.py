@@ -54,7 +54,7 @@ def _labels(plan: Plan, fingerprint: str) -> dict[str, str]:
         LABEL_NODE: plan.node_id,
         LABEL_FINGERPRINT: fingerprint,
     }
-    specification = plan.specification.model_dump_json(by_alias=True)
+    specification = plan.specification.model_dump_json(by_alias=True, exclude={"installer"})
     if len(specification.encode()) <= MOST_LABEL_BYTES:
         labels[LABEL_SPECIFICATION] = specification
     return labels

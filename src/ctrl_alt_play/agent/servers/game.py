@@ -229,7 +229,8 @@ class Game:
         rule = self.record.specification.stop
         if payload.signal is None and rule.command is not None:
             try:
-                await self.console.write(rule.command)
+                for line in rule.command.splitlines():
+                    await self.console.write(line)
             except Fault as fault:
                 log.warning("stop_command_not_written", server_id=self.id, reason=fault.message)
             else:

@@ -23,6 +23,7 @@ LEADS_TO = {
     Action.RESTART_SERVER: ServerState.RUNNING,
     Action.KILL_SERVER: ServerState.STOPPED,
     Action.DELETE_SERVER: ServerState.ABSENT,
+    Action.REINSTALL_SERVER: ServerState.STOPPED,
 }
 """What a server is after each action that changes what it is."""
 FAILED = {

@@ -32,4 +32,14 @@ class Node(Base):
     acked_seq: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     orphans: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, server_default="[]")
     """Containers that carry our labels and that its agent does not know, as last told."""
+    address: Mapped[str | None] = mapped_column(String(255))
+    """How players reach it; None: as its agent's ports say."""
+    tags: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    """What servers may ask of their node."""
+    openness: Mapped[str] = mapped_column(String(16), default="open", server_default="open")
+    """`open`; `draining`: takes no new servers; `maintenance`: and those that it has are held down."""
+    extra_memory: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Percent of what the machine has that may be promised beyond it; below 0: that is kept back. As are `extra_cpu` and `extra_disk`."""
+    extra_cpu: Mapped[int] = mapped_column(default=0, server_default="0")
+    extra_disk: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime]

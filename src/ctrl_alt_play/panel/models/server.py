@@ -29,6 +29,11 @@ class Server(Base):
     """What its node holds, as last told."""
     node_specification: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """What it is made of on its node, where that is another revision; None where that is not known, and while nothing was changed."""
+    template_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    """What it was made from, which need not be there any more: it needs no template to run."""
+    template_version: Mapped[int | None]
+    before_upgrade: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """What goes back to where it came from: `version` and `specification` as they were before its last upgrade."""
     desired: Mapped[str] = mapped_column(String(8))
     observed: Mapped[str] = mapped_column(String(16))
     observed_at: Mapped[datetime]
@@ -62,3 +67,19 @@ class Allocation(Base):
     address: Mapped[str] = mapped_column(String(45))
     port: Mapped[int]
     protocol: Mapped[str] = mapped_column(String(8))
+
+
+class PortRange(Base):
+    """Ports of a node that servers may be given. Where a node has none, any port may be."""
+
+    __tablename__ = "port_ranges"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    node_id: Mapped[str] = mapped_column(ForeignKey("nodes.id", ondelete="CASCADE"), index=True)
+    address: Mapped[str] = mapped_column(String(45))
+    first: Mapped[int]
+    last: Mapped[int]
+    protocol: Mapped[str] = mapped_column(String(8))
+    """`tcp`, `udp` or `both`."""
+    alias: Mapped[str | None] = mapped_column(String(255))
+    """How players call the address, such as play.example.org."""

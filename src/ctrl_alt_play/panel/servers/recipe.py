@@ -61,6 +61,23 @@ class ConfigurationFile(wire.ConfigurationFile):
     replacements: tuple[Replacement, ...] = Field(default=(), max_length=512)
 
 
+class Installer(wire.Installer):
+    model_config = STRICT
+
+    @field_validator("image")
+    @classmethod
+    def _can_be_pulled(cls, image: str) -> str:
+        return _reference(image)
+
+
+def _reference(image: str) -> str:
+    if not is_reference(image):
+        raise ValueError(
+            f"{image!r} is no name of an image: give one in small letters, such as example.org/games/quake:1"
+        )
+    return image
+
+
 def _address(text: str) -> str:
     """In the one spelling that addresses are compared in."""
     try:
@@ -84,15 +101,12 @@ class Recipe(wire.Recipe):
     query: Query | None = None
     console: ConsoleRule = ConsoleRule()
     configuration: tuple[ConfigurationFile, ...] = Field(default=(), max_length=64)
+    installer: Installer | None = None
 
     @field_validator("image")
     @classmethod
     def _can_be_pulled(cls, image: str) -> str:
-        if not is_reference(image):
-            raise ValueError(
-                f"{image!r} is no name of an image: give one in small letters, such as example.org/games/quake:1"
-            )
-        return image
+        return _reference(image)
 
     @field_validator("startup")
     @classmethod

@@ -22,7 +22,7 @@ from ctrl_alt_play.panel.servers.recipe import (
 )
 from ctrl_alt_play.panel.servers.status import Status
 from ctrl_alt_play.protocol.contents import LinePayload, ServerState, StopPayload
-from ctrl_alt_play.protocol.specification import Desired, Hold, Specification
+from ctrl_alt_play.protocol.specification import Desired, Hold, Launch, Specification
 
 OwnerId = Annotated[str, Field(max_length=36)]
 
@@ -167,4 +167,7 @@ class ServerView(BaseModel):
     query: Query | None = Field(description="how its game is asked who plays; null: nobody asks")
     console: ConsoleRule
     configuration: list[ConfigurationFile] = Field(description="files of the game, set up before each start")
+    launch: Launch
+    template_id: str | None = Field(description="what it was made from; null: from no template")
+    template_version: int | None
     created_at: datetime

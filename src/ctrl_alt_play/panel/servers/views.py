@@ -62,15 +62,17 @@ def _view(server: Server, node: Node, related: Sequence[Operation], present: Pre
         created_at=server.created_at,
         revision=server.revision,
         node_revision=server.node_revision,
+        template_id=server.template_id,
+        template_version=server.template_version,
         **_recipe(server),
         **_known(server, node, related, present),
     )
 
 
 def _recipe(server: Server) -> dict[str, Any]:
-    """Also of a server that was made before there were all of the fields."""
+    """Also of a server that was made before there were all of the fields. An installer may be long, and is shown by itself."""
     specification = Specification.model_validate(server.specification)
-    return specification.model_dump(include=set(Recipe.model_fields))
+    return specification.model_dump(include=set(Recipe.model_fields) - {"installer"})
 
 
 def _known(server: Server, node: Node, related: Sequence[Operation], present: Present) -> dict[str, Any]:

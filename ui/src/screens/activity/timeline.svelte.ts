@@ -143,7 +143,7 @@ export class Timeline {
   }
 }
 
-export function isOpen({ state }: Operation): boolean {
+function isOpen({ state }: Operation): boolean {
   return state === "queued" || state === "running";
 }
 

@@ -1,0 +1,1 @@
+"""Where servers go: which node has room for one, and which ports of it."""

@@ -2,22 +2,12 @@
 
 import pytest
 from tests.fakes.engine import Game
-from tests.fakes.household import Household
+from tests.fakes.household import CREATE, DELETE, KILL, RESTART, START, STOP, Household
 from tests.fakes.until import until
 
 from ctrl_alt_play.agent.servers import game
-from ctrl_alt_play.agent.servers.fleet import operation_of
-from ctrl_alt_play.protocol.contents import Action, LinePayload, ServerState
+from ctrl_alt_play.protocol.contents import Action, ServerState
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-
-CREATE, START, STOP = Action.CREATE_SERVER, Action.START_SERVER, Action.STOP_SERVER
-RESTART, KILL, DELETE = Action.RESTART_SERVER, Action.KILL_SERVER, Action.DELETE_SERVER
-STUBBORN = Game(exit_codes={})
-
-
-async def say(home: Household, server_id: str, line: str) -> None:
-    payload = LinePayload(line=line)
-    await home.fleet.send_line(operation_of(Action.SEND_COMMAND, server_id, payload, None, None), payload)
 
 
 async def test_an_engine_lost_makes_servers_unknown_and_its_return_makes_them_true_again(home: Household) -> None:
@@ -40,7 +30,7 @@ async def test_the_console_is_taken_up_again_after_the_engines_return(home: Hous
     await until(lambda: home.server().state is ServerState.UNKNOWN)
     home.engine.come_back()
     await until(lambda: home.server().state is ServerState.RUNNING and home.server().game.console.is_open)
-    await say(home, "one", "status")
+    await home.say("one", "status")
     await until(lambda: "map: oa_dm1" in home.teller.texts("one"))
 
 
@@ -52,7 +42,7 @@ async def test_a_console_that_docker_lets_go_of_is_taken_up_again(
     home.engine._detach(home.engine.boxes["one"])
     await until(lambda: not server.game.console.is_open)
     await until(lambda: server.game.console.is_open)
-    await say(home, "one", "status")
+    await home.say("one", "status")
     await until(lambda: "map: oa_dm1" in home.teller.texts("one"))
 
 

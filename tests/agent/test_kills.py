@@ -1,23 +1,12 @@
 """A kill overtakes what is under way and drops what waits, and each is told."""
 
 import pytest
-from tests.fakes.engine import Game
-from tests.fakes.household import SPECIFICATION, Household
+from tests.fakes.household import CREATE, DELETE, KILL, RESTART, SPECIFICATION, START, STOP, STUBBORN, Household
 from tests.fakes.until import until
 
-from ctrl_alt_play.agent.servers.fleet import operation_of
-from ctrl_alt_play.protocol.contents import Action, DeletePayload, LinePayload, Outcome, ServerState, StopPayload
+from ctrl_alt_play.protocol.contents import Action, DeletePayload, Outcome, ServerState, StopPayload
 from ctrl_alt_play.protocol.errors import ErrorCode
 from ctrl_alt_play.protocol.specification import StopRule
-
-CREATE, START, STOP = Action.CREATE_SERVER, Action.START_SERVER, Action.STOP_SERVER
-RESTART, KILL, DELETE = Action.RESTART_SERVER, Action.KILL_SERVER, Action.DELETE_SERVER
-STUBBORN = Game(exit_codes={})
-
-
-async def say(home: Household, server_id: str, line: str) -> None:
-    payload = LinePayload(line=line)
-    await home.fleet.send_line(operation_of(Action.SEND_COMMAND, server_id, payload, None, None), payload)
 
 
 @pytest.mark.parametrize("action", [STOP, RESTART])

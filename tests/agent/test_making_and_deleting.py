@@ -6,24 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.fakes.engine import Game
-from tests.fakes.household import Household, household
+from tests.fakes.household import CREATE, DELETE, START, STOP, Household, household
 from tests.fakes.until import until
 
 from ctrl_alt_play.agent.servers import files
-from ctrl_alt_play.agent.servers.fleet import operation_of
-from ctrl_alt_play.protocol.contents import Action, DeletePayload, LinePayload, Outcome, ServerState
+from ctrl_alt_play.protocol.contents import DeletePayload, Outcome, ServerState
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import Specification
-
-CREATE, START, STOP = Action.CREATE_SERVER, Action.START_SERVER, Action.STOP_SERVER
-RESTART, KILL, DELETE = Action.RESTART_SERVER, Action.KILL_SERVER, Action.DELETE_SERVER
-STUBBORN = Game(exit_codes={})
-
-
-async def say(home: Household, server_id: str, line: str) -> None:
-    payload = LinePayload(line=line)
-    await home.fleet.send_line(operation_of(Action.SEND_COMMAND, server_id, payload, None, None), payload)
 
 
 async def test_a_container_that_was_taken_away_is_made_anew_by_a_start(home: Household) -> None:

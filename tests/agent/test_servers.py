@@ -6,24 +6,14 @@ from dataclasses import replace
 
 import pytest
 from tests.fakes.engine import Game
-from tests.fakes.household import SPECIFICATION, Household
+from tests.fakes.household import CREATE, DELETE, SPECIFICATION, START, STOP, STUBBORN, Household
 from tests.fakes.until import until
 
 from ctrl_alt_play.agent import journal, spool
 from ctrl_alt_play.agent.engine.base import ContainerState
-from ctrl_alt_play.agent.servers.fleet import operation_of
-from ctrl_alt_play.protocol.contents import Action, LinePayload, Outcome, ServerState, StopPayload
+from ctrl_alt_play.protocol.contents import Outcome, ServerState, StopPayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import Port, Specification, StopRule
-
-CREATE, START, STOP = Action.CREATE_SERVER, Action.START_SERVER, Action.STOP_SERVER
-RESTART, KILL, DELETE = Action.RESTART_SERVER, Action.KILL_SERVER, Action.DELETE_SERVER
-STUBBORN = Game(exit_codes={})
-
-
-async def say(home: Household, server_id: str, line: str) -> None:
-    payload = LinePayload(line=line)
-    await home.fleet.send_line(operation_of(Action.SEND_COMMAND, server_id, payload, None, None), payload)
 
 
 async def test_a_server_lives_and_each_change_is_told_once(home: Household) -> None:
@@ -234,7 +224,7 @@ async def test_a_line_for_a_game_that_does_not_read_is_refused_in_time_and_delay
 
     async def send() -> ErrorCode | None:
         try:
-            await say(home, "deaf", "x" * 8000)
+            await home.say("deaf", "x" * 8000)
         except Fault as fault:
             return fault.code
         return None
@@ -243,12 +233,12 @@ async def test_a_line_for_a_game_that_does_not_read_is_refused_in_time_and_delay
     results = await asyncio.gather(*(send() for _ in range(300)))
     assert asyncio.get_running_loop().time() - began < 1
     assert {ErrorCode.TIMEOUT, ErrorCode.INSUFFICIENT_RESOURCES} <= set(results)
-    await say(home, "other", "status")
+    await home.say("other", "status")
 
 
 async def test_a_line_for_nobody_is_refused(home: Household) -> None:
     with pytest.raises(Fault, match="No server"):
-        await say(home, "nobody", "status")
+        await home.say("nobody", "status")
     await home.do(CREATE)
     with pytest.raises(Fault, match="not running"):
-        await say(home, "one", "status")
+        await home.say("one", "status")

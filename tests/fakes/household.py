@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.fakes.engine import FakeEngine
+from tests.fakes.engine import FakeEngine, Game
 from tests.fakes.teller import Ended, FakeTeller
 from tests.fakes.until import until
 
@@ -16,11 +16,16 @@ from ctrl_alt_play.agent.servers.fleet import Fleet, operation_of
 from ctrl_alt_play.agent.servers.node import Node, Teller
 from ctrl_alt_play.agent.servers.server import Server
 from ctrl_alt_play.clock import SystemClock
-from ctrl_alt_play.protocol.contents import PAYLOADS, Action, ServerState
+from ctrl_alt_play.protocol.contents import PAYLOADS, Action, LinePayload, ServerState
 from ctrl_alt_play.protocol.messages import read
 from ctrl_alt_play.protocol.specification import CrashPolicy, Model, Specification
 
 SPECIFICATION = Specification(image="game", crash=CrashPolicy(restart=False))
+
+
+CREATE, START, STOP = Action.CREATE_SERVER, Action.START_SERVER, Action.STOP_SERVER
+RESTART, KILL, DELETE = Action.RESTART_SERVER, Action.KILL_SERVER, Action.DELETE_SERVER
+STUBBORN = Game(exit_codes={})
 
 
 class Household:
@@ -60,6 +65,10 @@ class Household:
         self.fleet = Fleet(self.node, own_uid=None)
         self._task = asyncio.create_task(self.fleet.run())
         await self.fleet.ready()
+
+    async def say(self, server_id: str, line: str) -> None:
+        payload = LinePayload(line=line)
+        await self.fleet.send_line(operation_of(Action.SEND_COMMAND, server_id, payload, None, None), payload)
 
     async def kill(self) -> None:
         """What was not with the journal or the engine is lost."""

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,10 @@ class Installation:
         self.port, self.agents_port, self.health_port = free_port(), free_port(), free_port()
         self.panel: subprocess.Popen[bytes] | None = None
         self.agent: subprocess.Popen[bytes] | None = None
-        made = asyncio.run(bootstrap(load(data=folder), self.node_id, self.node_id, known_secret=None))
+        self._first = (self.panel, self.agent)
+        with ThreadPoolExecutor(1) as elsewhere:  # a browser that is open has this thread's loop
+            first = bootstrap(load(data=folder), self.node_id, self.node_id, known_secret=None)
+            made = elsewhere.submit(asyncio.run, first).result()
         self.owner_password = made.owner_password
         self._secret = made.node_secret
         self.api = httpx.Client(
@@ -77,7 +81,19 @@ class Installation:
         self.wait_for_panel()
         self.start_agent()
         self.wait_for_node()
+        self._first = (self.panel, self.agent)
         return self
+
+    def is_as_it_was(self) -> bool:
+        """Whether the same programs run, and there are no other accounts and nodes than in the beginning."""
+        is_running = all(program is not None and program.poll() is None for program in self._first)
+        others = [self.get(path)["items"][1:] for path in ("/api/users", "/api/nodes")]
+        return is_running and (self.panel, self.agent) == self._first and others == [[], []]
+
+    def empty(self) -> None:
+        """No servers any more."""
+        for server in self.get("/api/servers")["items"]:
+            self.do("DELETE", f"/api/servers/{server['id']}")
 
     def wait_for_panel(self) -> None:
         def answers() -> bool:

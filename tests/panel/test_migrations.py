@@ -1,6 +1,7 @@
 """The database's shape: made from nothing, in step with the models, and refused with a sentence where it cannot be used."""
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,14 @@ async def test_migrations_make_what_the_models_say(tmp_path: Path) -> None:
 async def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     config = make_config(tmp_path)
     await migrate(config)
+    before = shape(tmp_path / "panel.db")
     await migrate(config)
+    assert shape(tmp_path / "panel.db") == before
+
+
+def shape(file: Path) -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(file)) as database:
+        return database.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
 
 
 async def test_the_database_is_its_owners_alone(tmp_path: Path) -> None:

@@ -118,6 +118,8 @@ def test_whoever_asked_is_told_what_changed_and_the_rest_needs_a_restart(file: F
 @pytest.mark.parametrize("broken", ["log_level = ", 'log_level = "loud"', "who = 1", None])
 def test_where_the_file_is_broken_everything_stays_and_the_log_says_why(file: File, broken: str | None) -> None:
     live = LiveSettings(AgentConfig.read(file.path))
+    reloads: list[None] = []
+    live.heed(lambda: reloads.append(None))
     before = live.current
     if broken is None:
         file.path.unlink()
@@ -125,6 +127,7 @@ def test_where_the_file_is_broken_everything_stays_and_the_log_says_why(file: Fi
         file.path.write_text(broken)
     live.reload()
     assert live.current is before
+    assert len(reloads) == 1
     event = file.said("settings_not_reloaded")
     assert event["level"] == "error"
     assert str(file.path) in event["reason"] or "LOG_LEVEL: " in event["reason"]

@@ -130,13 +130,20 @@ class LiveSettings(Generic[Kind]):
     def __init__(self, settings: Kind) -> None:
         self.current = settings
         self._told: list[tuple[Collection[str], Callable[[Kind], None]]] = []
+        self._heeding: list[Callable[[], None]] = []
 
     def tell(self, names: Collection[str], change: Callable[[Kind], None]) -> None:
         """`change` is called with the new settings when one of these has another value."""
         self._told.append((names, change))
 
+    def heed(self, call: Callable[[], None]) -> None:
+        """`call` is called at each reload, whatever has changed."""
+        self._heeding.append(call)
+
     def reload(self) -> None:
         """Reads them again. Where that fails everything stays as it was, and the log says why. The log's file is opened anew in any case."""
+        for call in self._heeding:
+            call()
         try:
             new = self.current.read_again()
         except StartupError as error:

@@ -105,6 +105,23 @@ async def test_an_agent_that_waits_after_a_refusal_tries_new_settings_at_once(
     await station.panel.agent(1)
 
 
+async def test_an_agent_that_is_told_to_hurry_does_not_wait_and_keeps_a_connection_that_it_has(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = await station.panel.agent()
+    station.panel.refusal = Refusal(401)
+    await agent.close()
+    await until(lambda: station.panel.attempts[-1].status == 401)
+    station.panel.refusal = None
+    station.link.hurry()
+    agent = await station.panel.agent(1)
+    station.link.hurry()
+    tries = len(station.panel.attempts)
+    await agent.send({"type": "system_info_request", "data": {}})
+    await agent.expect(type="system_info", after=1)
+    assert len(station.panel.attempts) == tries
+
+
 async def test_a_panel_that_accepts_and_closes_is_not_stormed(
     station: Station, delays: list[tuple[float, float]]
 ) -> None:

@@ -89,11 +89,17 @@ class Link:
         self._desk = Desk(node, fleet, outbox, metrics, sampler)
         self._answers = Answers()
         self._reconfigured = asyncio.Event()
+        self._hurried = asyncio.Event()
 
     def reconfigure(self, config: AgentConfig) -> None:
         """Ends the connection, or the wait for one; the next is made at once, and with these settings."""
         self._config = config
         self._reconfigured.set()
+        self.hurry()
+
+    def hurry(self) -> None:
+        """Ends the wait for the next connection; one that stands stays."""
+        self._hurried.set()
 
     async def run(self) -> None:
         """Connects, serves, and connects again, until cancelled."""
@@ -104,10 +110,12 @@ class Link:
                 self._reconfigured.clear()
                 began = self._node.clock.monotonic()
                 ended = await self._connect(client)
+                if not self._reconfigured.is_set():
+                    self._hurried.clear()
                 delay_s = backoff.after(0 if ended.is_replaced else self._node.clock.monotonic() - began)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(ended.wait_s or delay_s):
-                        await self._reconfigured.wait()
+                        await self._hurried.wait()
 
     async def _connect(self, client: aiohttp.ClientSession) -> _Ended:
         """One connection from beginning to end."""

@@ -76,6 +76,7 @@ async def _run_parts(
     metrics.registry.register(Exposition(sampler))
     link = Link(config, node, fleet, outbox, metrics, sampler)
     live.tell(LINK_SETTINGS, link.reconfigure)
+    live.heed(link.hurry)
     health = Health(config, node, fleet, link.connection, metrics)
     port = await health.start()
     log.info("agent_started", version=__version__, node_id=config.node_id, panel=config.panel_url, health_port=port)

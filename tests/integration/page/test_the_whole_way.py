@@ -1,6 +1,7 @@
 """From a panel that nobody has used yet to a crash and a right that is taken away, in one sitting, each step struck in its middle."""
 
 import re
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -47,13 +48,15 @@ class Fresh(Installation):
         self.wait_for_node()
 
     def wait_for_node(self) -> None:
-        """An agent whose panel ends again and again comes back slower each time."""
         until(lambda: self.get(f"/api/nodes/{self.node_id}")["online"], "the node is online", HEALS_MS / 1000)
 
     def restarts_panel(self) -> None:
+        """An agent whose panel ends again and again comes back slower each time, unless it is told to hurry."""
         self.kill(self.panel)
         self.start_panel()
         self.wait_for_panel()
+        if self.agent is not None:
+            self.agent.send_signal(signal.SIGHUP)
         self.wait_for_node()
 
     def restarts_agent(self) -> None:

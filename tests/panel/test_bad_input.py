@@ -12,12 +12,17 @@ from tests.panel.support import SPECIFICATION, PanelUnderTest, Person, make_conf
 from tests.panel.test_postgresql import postgresql as postgresql  # noqa: PLC0414 - a fixture
 from tests.panel.test_postgresql import pytestmark as needs_postgresql
 from tests.panel.test_surface_recipe import CRASH, READINESS
+from tests.templates.test_formats import document
 
 from ctrl_alt_play.panel.requests import parameters
+from ctrl_alt_play.templates.reading import read
 
 PORT = {"internal": 1, "external": 27960, "protocol": "udp", "address": "127.0.0.1"}
 STOP = {"signal": "SIGINT", "timeout": 5, "command": "quit"}
 RECIPE = {**SPECIFICATION, "ports": [PORT], "stop": STOP, "readiness": READINESS, "crash": CRASH}
+EGG = document(variables=[{"env_variable": "MAP", "rules": "max:20"}], config={"files": {}})
+TEMPLATE = read(json.dumps(EGG)).model_dump(mode="json")
+DRAFT = {"document": json.dumps(EGG), "source": "https://example.org/egg.json"}
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/auth/login"): {"username": "nobody", "password": "a password"},
     ("POST", "/api/auth/sessions"): {"username": "nobody", "password": "a password"},
@@ -34,6 +39,11 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/servers/{server_id}/stop"): {"signal": "SIGINT", "timeout": 5},
     ("POST", "/api/servers/{server_id}/restart"): {"signal": "SIGINT", "timeout": 5},
     ("POST", "/api/servers/{server_id}/command"): {"command": "say hi"},
+    ("POST", "/api/templates"): {**DRAFT, "category": "castles", "is_new": False, "compared_with": 1},
+    ("POST", "/api/templates/preview"): {**DRAFT, "template_id": "absent", "version": 1, "is_new": False},
+    ("PUT", "/api/templates/{template_id}"): {"content": TEMPLATE},
+    ("PATCH", "/api/templates/{template_id}"): {"category": "castles"},
+    ("POST", "/api/templates/{template_id}/rollback"): {"version": 1},
     ("POST", "/api/nodes/{node_id}/orphans/{orphan_id}/adopt"): {"name": "bad", "owner_id": "absent"},
 }
 """A good body for each route that takes one."""
@@ -73,9 +83,9 @@ def spoilt(good: Any, silly: Any) -> Iterator[Any]:
                 yield from ({**good, name: bad} for bad in spoilt(part, silly))
             yield {**good, "unknown": silly}
             yield {**good, HALF: silly}
-        case list():
-            for bad in spoilt(good[0], silly):
-                yield [bad, *good[1:]]
+        case [first, *rest]:
+            for bad in spoilt(first, silly):
+                yield [bad, *rest]
 
 
 def sent(body: Any) -> bytes:
@@ -98,6 +108,7 @@ async def throw_all(panel: PanelUnderTest) -> None:
     """At a server whose node is away, so that what is taken is written down, and that is all that comes of it."""
     ids = dict.fromkeys(("user_id", "operation_id", "orphan_id", "session_id", "file"), "absent") | {"node_id": "first"}
     ids["server_id"] = await made(panel)
+    ids["template_id"] = (await panel.admin.post("/api/templates", {"content": TEMPLATE}, 201))["id"]
     thrown = set()
     for method, path, named in routes(panel):
         if method == "DELETE":

@@ -99,6 +99,7 @@ async def test_nobody_does_anything_without_signing_in(panel: PanelUnderTest, ow
         "operation_id": "cmd_1",
         "session_id": "one",
         "orphan_id": "lost",
+        "template_id": "absent",
     }
     async with panel.client() as api:
         for method, path, route in paths(panel.app, **ids):
@@ -114,6 +115,7 @@ async def test_anothers_server_does_not_exist_on_any_route(panel: PanelUnderTest
         "operation_id": "cmd_1",
         "session_id": "one",
         "orphan_id": "lost",
+        "template_id": "absent",
     }
     tried = 0
     for method, path, route in paths(panel.app, **ids):

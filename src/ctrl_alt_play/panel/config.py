@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator
 
 from ctrl_alt_play import logs
 from ctrl_alt_play.addresses import own_address
@@ -40,6 +40,12 @@ class Config(Settings):
     jwt_secret: SecretStr | None = None
     agent_secret: SecretStr | None = None
     metrics_token: SecretStr | None = None
+    fetch_networks: tuple[IPvAnyNetwork, ...] = ()
+
+    @field_validator("fetch_networks", mode="before")
+    @classmethod
+    def _parted_by_commas(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("jwt_secret", "agent_secret", "metrics_token", mode="after")
     @classmethod

@@ -94,8 +94,8 @@ def _note(session: Session, _: object) -> None:
 
 
 def _note_row(session: Session, row: Any, *, is_same: bool) -> None:
-    """`row` is of any model."""
-    if isinstance(row.id, str):
+    """`row` is of any model; some have no id."""
+    if isinstance(getattr(row, "id", None), str):
         of = (getattr(row, "server_id", None), getattr(row, "node_id", None))
         _notes(session).add(Touched(row.__tablename__, row.id, *of, is_same))
 

@@ -64,6 +64,9 @@ from ctrl_alt_play.panel.servers.turns import Turns
 from ctrl_alt_play.panel.servers.views import Present
 from ctrl_alt_play.panel.serving import Server, listen, signals_once, uvicorn_config
 from ctrl_alt_play.panel.sessions import Sessions
+from ctrl_alt_play.panel.templates import api as templates_api
+from ctrl_alt_play.panel.templates.fetching import Fetcher
+from ctrl_alt_play.panel.templates.keeping import Templates
 from ctrl_alt_play.settings import LiveSettings
 from ctrl_alt_play.supervision import Supervisor
 
@@ -105,6 +108,7 @@ def create_app(config: Config, clock: Clock | None = None, tick_s: float = 1.0) 
         nodes_api.router,
         nodes_api.machines,
         servers_api.elsewhere,
+        templates_api.router,
         events_api.router,
         figures_api.router,
         metrics_api.router,
@@ -136,6 +140,7 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state.meters = Meters(clock)
     state.nodes = Nodes(state.database, state.gateway, refusals, state.meters.newest_of_node, clock, forget)
     state.enrolments = Enrolments(state.database, state.gateway, clock)
+    state.templates = Templates(state.database, Fetcher(config.fetch_networks), clock)
     state.present = Present(state.gateway.last_heard_at, state.meters.newest)
     shown = Views(state.nodes, operation_views.Views(state.database, state.progress), state.present)
     state.live = Hub(state.database, shown, state.consoles, clock)

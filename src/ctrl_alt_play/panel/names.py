@@ -41,6 +41,8 @@ Tag = Annotated[
 ]
 """In small letters, so that a word is one tag however it was typed, and without the comma that stands between tags."""
 Tags = Annotated[tuple[Tag, ...], Field(max_length=10), AfterValidator(_each_once)]
+Category = Annotated[str, StringConstraints(strip_whitespace=True, max_length=64), AfterValidator(_visible)]
+"""By which people group templates; empty: none."""
 NodeId = Annotated[str, _spelled("_.-")]
 """Fits a header, a folder, and a container's label."""
 Username = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True), _spelled("_.@-")]

@@ -42,13 +42,13 @@ async def refuse_unkept(connection: HTTPConnection) -> None:
         return
     if _SPELT.search(await connection.body()) is None:
         return
-    problems = list(_unkept(await connection.json()))
+    problems = list(unkept(await connection.json()))
     if problems:
         raise Invalid.of(problems)
 
 
-def _unkept(body: Any) -> Iterator[FieldProblem]:
-    """Not by recursion: bodies may be as deep as they are long."""
+def unkept(body: Any) -> Iterator[FieldProblem]:
+    """Texts in it that hold such characters, by their places. Not by recursion: bodies may be as deep as they are long."""
     waiting: list[tuple[tuple[str, ...], Any]] = [((), body)]
     while waiting:
         place, value = waiting.pop()

@@ -5,6 +5,7 @@ github.com/pterodactyl/panel.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,6 +85,8 @@ def _loaded(text: str) -> Any:
             raise NotATemplate([Flaw(f"line {error.lineno}, column {error.colno}", error.msg)]) from error
         except RecursionError as error:
             raise NotATemplate([Flaw("", "it is too deep")]) from error
+        except ValueError as error:
+            raise NotATemplate([Flaw("", f"it cannot be read: {error}")]) from error
     try:
         _ensure_flat(text)
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe one, see there
@@ -189,7 +192,7 @@ class _Reader:
             if not isinstance(told, dict):
                 self.wrong(place, "is no object with parser and find")
                 continue
-            parser = {"yml": "yaml"}.get(told.get("parser", ""), told.get("parser"))
+            parser = "yaml" if told.get("parser") == "yml" else told.get("parser")
             if parser not in PARSERS:
                 self.wrong(f"{place}.parser", f"is {parser!r}: known are {', '.join(PARSERS)}")
             find = told.get("find") or {}
@@ -209,7 +212,7 @@ class _Reader:
                 named = newest(each) if isinstance(each, str) else each
                 for name in unknown(named) if isinstance(named, str) else []:
                     self.wrong(f"{place}[{match!r}]", f"{{{{{name}}}}} stands for nothing")
-                yield Replacement(match=str(match), value=named, if_value=if_value)
+                yield Replacement(match=str(match), value=named, if_value=None if if_value is None else str(if_value))
 
     def installer(self, document: dict[str, Any]) -> Installer | None:
         scripts = self.mapping(document, "scripts", is_needed=False)
@@ -273,7 +276,7 @@ class _Reader:
         if isinstance(found, str) and found.strip():
             try:
                 found = json.loads(found)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 self.wrong(f"{inside}{key}", f"is no JSON: {error}")
                 return {}
         if isinstance(found, dict):
@@ -306,7 +309,7 @@ class _Reader:
 
 
 def _is_scalar(value: object) -> bool:
-    return value is None or isinstance(value, str | int | float | bool)
+    return value is None or isinstance(value, str | int | bool) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _default(value: Scalar) -> str:

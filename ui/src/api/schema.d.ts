@@ -662,6 +662,201 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Templates */
+        get: operations["list_templates_api_templates_get"];
+        put?: never;
+        /**
+         * Import Template
+         * @description As a new template, or as the next version of the one that it is like, by uuid, else by name and author. The same again makes none (200).
+         */
+        post: operations["import_template_api_templates_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/templates/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Template
+         * @description What an import or a change would do, all that is wrong with it, and what would be different. Nothing is kept.
+         */
+        post: operations["preview_template_api_templates_preview_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/templates/categories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Categories */
+        get: operations["list_categories_api_templates_categories_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/templates/{template_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Template */
+        get: operations["get_template_api_templates__template_id__get"];
+        /**
+         * Change Template
+         * @description The whole of it, as its next version. Servers that were made from it stay as they are.
+         */
+        put: operations["change_template_api_templates__template_id__put"];
+        post?: never;
+        /**
+         * Delete Template
+         * @description With all its versions; not while there are servers that were made from it.
+         */
+        delete: operations["delete_template_api_templates__template_id__delete"];
+        options?: never;
+        head?: never;
+        /** Categorize Template */
+        patch: operations["categorize_template_api_templates__template_id__patch"];
+        trace?: never;
+    };
+    "/api/templates/{template_id}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Roll Template Back */
+        post: operations["roll_template_back_api_templates__template_id__rollback_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/templates/{template_id}/newer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look For Newer Template
+         * @description What is by now at the address that it was had from, or else at its `update_url`. Nothing is kept.
+         */
+        post: operations["look_for_newer_template_api_templates__template_id__newer_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/templates/{template_id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Versions */
+        get: operations["list_versions_api_templates__template_id__versions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/templates/{template_id}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Changes
+         * @description What became different between two versions.
+         */
+        get: operations["list_changes_api_templates__template_id__changes_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/templates/{template_id}/document": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Template
+         * @description As a file that other panels read.
+         */
+        get: operations["export_template_api_templates__template_id__document_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/templates/{template_id}/icon": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Icon */
+        get: operations["get_icon_api_templates__template_id__icon_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/servers/{server_id}/events": {
         parameters: {
             query?: never;
@@ -907,6 +1102,42 @@ export interface components {
              */
             name?: string | null;
         };
+        /** CategoryChange */
+        CategoryChange: {
+            /** Category */
+            category: string;
+        };
+        /** CategoryList */
+        CategoryList: {
+            /** Items */
+            items: components["schemas"]["CategoryView"][];
+        };
+        /** CategoryView */
+        CategoryView: {
+            /** Name */
+            name: string;
+            /** Templates */
+            templates: number;
+        };
+        /**
+         * ChangeView
+         * @description `before` and `after` are null where there is nothing; in their place there are `lines`, as `diff -u` has them, of long texts.
+         */
+        ChangeView: {
+            /** Path */
+            path: string[];
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "added" | "removed" | "changed" | "reordered";
+            /** Before */
+            before?: unknown;
+            /** After */
+            after?: unknown;
+            /** Lines */
+            lines?: string[] | null;
+        };
         /**
          * Columns
          * @description A value for each step; null where nothing was measured.
@@ -937,21 +1168,6 @@ export interface components {
             pids: (number | null)[];
             /** Players */
             players: (number | null)[];
-        };
-        /** ConfigurationFile */
-        ConfigurationFile: {
-            /** Path */
-            path: string;
-            /**
-             * Parser
-             * @enum {string}
-             */
-            parser: "file" | "properties" | "ini" | "json" | "yaml" | "toml" | "xml";
-            /**
-             * Replacements
-             * @default []
-             */
-            replacements: components["schemas"]["Replacement"][];
         };
         /** ConsoleCommand */
         ConsoleCommand: {
@@ -1171,6 +1387,11 @@ export interface components {
             /** Findings */
             findings: components["schemas"]["Finding"][];
         };
+        /** Difference */
+        Difference: {
+            /** Changes */
+            changes: components["schemas"]["ChangeView"][];
+        };
         /** DiskSample */
         DiskSample: {
             /** Path */
@@ -1179,6 +1400,29 @@ export interface components {
             used_bytes: number;
             /** Total Bytes */
             total_bytes: number;
+        };
+        /**
+         * Draft
+         * @description A template, by exactly one of `document`, `url` and `content`.
+         */
+        Draft: {
+            /**
+             * Document
+             * @description as a file has it: JSON or YAML, in any known format
+             */
+            document?: string | null;
+            /**
+             * Url
+             * @description where the panel is to have it from
+             */
+            url?: string | null;
+            /** @description in parts, as `GET /api/templates/{id}` gives it */
+            content?: components["schemas"]["Template-Input"] | null;
+            /**
+             * Source
+             * @description of a `document`: the address that it was had from
+             */
+            source?: string | null;
         };
         /** EnrolledNode */
         EnrolledNode: {
@@ -1276,6 +1520,59 @@ export interface components {
              */
             received_at: string;
         };
+        /** Examined */
+        Examined: {
+            /**
+             * Document
+             * @description as a file has it: JSON or YAML, in any known format
+             */
+            document?: string | null;
+            /**
+             * Url
+             * @description where the panel is to have it from
+             */
+            url?: string | null;
+            /** @description in parts, as `GET /api/templates/{id}` gives it */
+            content?: components["schemas"]["Template-Input"] | null;
+            /**
+             * Source
+             * @description of a `document`: the address that it was had from
+             */
+            source?: string | null;
+            /**
+             * Template Id
+             * @description whose next version it would be; left out: that of the one it is like
+             */
+            template_id?: string | null;
+            /**
+             * Version
+             * @description of that template, to compare it with; left out: the newest
+             */
+            version?: number | null;
+            /**
+             * Is New
+             * @description a template of its own, whichever it is like
+             * @default false
+             */
+            is_new: boolean;
+        };
+        /** ExportView */
+        ExportView: {
+            /** File Name */
+            file_name: string;
+            /** Document */
+            document: string;
+            /**
+             * Format
+             * @enum {string}
+             */
+            format: "PTDL_v1" | "PTDL_v2" | "PLCN_v1" | "PLCN_v2" | "PLCN_v3";
+            /**
+             * Lost
+             * @description what the format has no place for
+             */
+            lost: string[];
+        };
         /**
          * Figures
          * @description What a server uses, as measured. What was not measured is null, never 0.
@@ -1344,6 +1641,13 @@ export interface components {
             username: string;
             /** Password */
             password: string;
+        };
+        /** FlawView */
+        FlawView: {
+            /** Place */
+            place: string;
+            /** Message */
+            message: string;
         };
         /** Graph[NodeSample] */
         Graph_NodeSample_: {
@@ -1429,24 +1733,101 @@ export interface components {
              */
             secret: string;
         };
-        /** Installer */
-        Installer: {
+        /** Imported */
+        Imported: {
+            /**
+             * Document
+             * @description as a file has it: JSON or YAML, in any known format
+             */
+            document?: string | null;
+            /**
+             * Url
+             * @description where the panel is to have it from
+             */
+            url?: string | null;
+            /** @description in parts, as `GET /api/templates/{id}` gives it */
+            content?: components["schemas"]["Template-Input"] | null;
+            /**
+             * Source
+             * @description of a `document`: the address that it was had from
+             */
+            source?: string | null;
+            /**
+             * Category
+             * @description left out: as it is
+             */
+            category?: string | null;
+            /**
+             * Is New
+             * @description a template of its own, whichever it is like
+             * @default false
+             */
+            is_new: boolean;
+            /**
+             * Compared With
+             * @description the newest version that a preview told of, 0 where there was none; if it is another by now, nothing is done (412)
+             */
+            compared_with?: number | null;
+        };
+        /**
+         * Installer
+         * @description A script that fills a new server's folder, and the image in which it runs.
+         */
+        "Installer-Output": {
             /** Image */
             image: string;
-            /**
-             * Entrypoint
-             * @description the program that runs the script
-             * @default sh
-             */
+            /** Entrypoint */
             entrypoint: string;
             /** Script */
             script: string;
+        };
+        /** KeptTemplate */
+        KeptTemplate: {
+            /** Id */
+            id: string;
+            /** Uuid */
+            uuid: string | null;
+            /** Name */
+            name: string;
+            /** Author */
+            author: string;
+            /** Description */
+            description: string;
+            /** Category */
+            category: string;
             /**
-             * Timeout
-             * @description seconds; past them it is ended, and has failed
-             * @default 3600
+             * Version
+             * @description the newest
              */
-            timeout: number;
+            version: number;
+            /**
+             * Source
+             * @description the address that it was had from
+             */
+            source: string | null;
+            /** Has Icon */
+            has_icon: boolean;
+            /**
+             * Servers
+             * @description that were made from it
+             */
+            servers: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+            /**
+             * Outcome
+             * @description `same`: it is that already, and no version was made of it
+             * @enum {string}
+             */
+            outcome: "new" | "next" | "same" | "flawed";
         };
         /**
          * Launch
@@ -1454,6 +1835,26 @@ export interface components {
          * @enum {string}
          */
         Launch: "command" | "image";
+        /** LikeView */
+        LikeView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Author */
+            author: string;
+            /**
+             * Version
+             * @description the newest
+             */
+            version: number;
+            /**
+             * By
+             * @description how it was found: by name means name and author
+             * @enum {string}
+             */
+            by: "choice" | "uuid" | "name";
+        };
         /** Limits */
         Limits: {
             /**
@@ -1492,6 +1893,15 @@ export interface components {
          * @enum {string}
          */
         Loss: "flood" | "away" | "rotated" | "skipped";
+        /** MadeServer */
+        MadeServer: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Version */
+            version: number | null;
+        };
         /** NewNode */
         NewNode: {
             /** Id */
@@ -1545,7 +1955,7 @@ export interface components {
              *       "lost": 0
              *     }
              */
-            readiness: components["schemas"]["Readiness"];
+            readiness: components["schemas"]["ctrl_alt_play__panel__servers__recipe__Readiness"];
             /**
              * @default {
              *       "restart": true,
@@ -1562,7 +1972,7 @@ export interface components {
              *     }
              */
             crash: components["schemas"]["CrashPolicy"];
-            query?: components["schemas"]["Query"] | null;
+            query?: components["schemas"]["ctrl_alt_play__panel__servers__recipe__Query"] | null;
             /**
              * @default {
              *       "tty": false,
@@ -1575,10 +1985,10 @@ export interface components {
              * Configuration
              * @default []
              */
-            configuration: components["schemas"]["ConfigurationFile"][];
+            configuration: components["schemas"]["ctrl_alt_play__panel__servers__recipe__ConfigurationFile"][];
             /** @default command */
             launch: components["schemas"]["Launch"];
-            installer?: components["schemas"]["Installer"] | null;
+            installer?: components["schemas"]["ctrl_alt_play__panel__servers__recipe__Installer"] | null;
             /** Name */
             name: string;
             /**
@@ -1865,10 +2275,30 @@ export interface components {
              */
             next_cursor: string | null;
         };
+        /** Page[TemplateView] */
+        Page_TemplateView_: {
+            /** Items */
+            items: components["schemas"]["TemplateView"][];
+            /**
+             * Next Cursor
+             * @description give it as `cursor` for the next page; null on the last
+             */
+            next_cursor: string | null;
+        };
         /** Page[UserView] */
         Page_UserView_: {
             /** Items */
             items: components["schemas"]["UserView"][];
+            /**
+             * Next Cursor
+             * @description give it as `cursor` for the next page; null on the last
+             */
+            next_cursor: string | null;
+        };
+        /** Page[VersionView] */
+        Page_VersionView_: {
+            /** Items */
+            items: components["schemas"]["VersionView"][];
             /**
              * Next Cursor
              * @description give it as `cursor` for the next page; null on the last
@@ -1887,28 +2317,49 @@ export interface components {
          * @enum {string}
          */
         Permission: "account.self" | "users.manage" | "nodes.manage" | "templates.see" | "templates.manage" | "servers.see" | "servers.create" | "servers.update" | "servers.startup" | "servers.reinstall" | "servers.hold" | "servers.adopt" | "servers.delete" | "servers.start" | "servers.stop" | "servers.restart" | "servers.kill" | "servers.command" | "servers.status" | "servers.console" | "servers.events" | "operations.see" | "operations.cancel";
-        /** Port */
-        Port: {
-            /** Internal */
-            internal: number;
-            /** External */
-            external: number;
+        /**
+         * Port
+         * @description A port that the game needs beside others. The first one of a template is the usual: `SERVER_PORT`.
+         */
+        "Port-Input": {
+            /** Name */
+            name: string;
             /**
              * Protocol
-             * @default tcp
+             * @default both
              * @enum {string}
              */
-            protocol: "tcp" | "udp";
+            protocol: "tcp" | "udp" | "both";
+            /** Internal */
+            internal?: number | null;
+            /** Variable */
+            variable?: string | null;
+        };
+        /** Preview */
+        Preview: {
             /**
-             * Address
-             * @default 0.0.0.0
+             * Outcome
+             * @enum {string}
              */
-            address: string;
+            outcome: "new" | "next" | "same" | "flawed";
+            /** @description whose next version it would be */
+            like: components["schemas"]["LikeView"] | null;
+            /** @description as far as it can be read */
+            content: components["schemas"]["Template-Output"] | null;
+            /** Flaws */
+            flaws: components["schemas"]["FlawView"][];
+            /** Changes */
+            changes: components["schemas"]["ChangeView"][];
             /**
-             * Name
-             * @description what it is for: game, query, …
+             * Source
+             * @description the address that it was had from
              */
-            name?: string | null;
+            source: string | null;
+            /**
+             * Document
+             * @description what was there; give it as `document`, with `source`, to import just this
+             */
+            document: string | null;
         };
         /** Probe */
         Probe: {
@@ -1941,63 +2392,18 @@ export interface components {
             /** Message */
             message: string;
         };
-        /** Query */
-        Query: {
-            /**
-             * Protocol
-             * @description minecraft, quake3, source, …
-             */
-            protocol: string;
-            /**
-             * Port
-             * @description left out: the first of the server's ports
-             */
-            port?: number | null;
-        };
-        /** Readiness */
-        Readiness: {
-            /**
-             * Text
-             * @description contained in a line, or `regex:` and a regular expression in RE2's syntax
-             * @default []
-             */
-            text: string[];
-            /**
-             * Strip Ansi
-             * @description colours and cursor movements are taken out before looking
-             * @default false
-             */
-            strip_ansi: boolean;
-            probe?: components["schemas"]["Probe"] | null;
-            /**
-             * Timeout
-             * @description seconds
-             * @default 300
-             */
-            timeout: number;
-            /**
-             * Lost
-             * @description seconds
-             * @default 0
-             */
-            lost: number;
-        };
         /** Redemption */
         Redemption: {
             /** Token */
             token: string;
         };
-        /** Replacement */
-        Replacement: {
-            /** Match */
-            match: string;
+        /** Rollback */
+        Rollback: {
             /**
-             * Value
-             * @description with placeholders such as {{server.environment.NAME}}
+             * Version
+             * @description what it was then, it is again: as its next version
              */
-            value: string | number | boolean | null;
-            /** If Value */
-            if_value?: string | null;
+            version: number;
         };
         /** SearchView */
         SearchView: {
@@ -2062,7 +2468,7 @@ export interface components {
              *       "lost": 0
              *     }
              */
-            readiness: components["schemas"]["Readiness"];
+            readiness: components["schemas"]["ctrl_alt_play__panel__servers__recipe__Readiness"];
             /**
              * @default {
              *       "restart": true,
@@ -2079,7 +2485,7 @@ export interface components {
              *     }
              */
             crash: components["schemas"]["CrashPolicy"];
-            query?: components["schemas"]["Query"] | null;
+            query?: components["schemas"]["ctrl_alt_play__panel__servers__recipe__Query"] | null;
             /**
              * @default {
              *       "tty": false,
@@ -2092,10 +2498,10 @@ export interface components {
              * Configuration
              * @default []
              */
-            configuration: components["schemas"]["ConfigurationFile"][];
+            configuration: components["schemas"]["ctrl_alt_play__panel__servers__recipe__ConfigurationFile"][];
             /** @default command */
             launch: components["schemas"]["Launch"];
-            installer?: components["schemas"]["Installer"] | null;
+            installer?: components["schemas"]["ctrl_alt_play__panel__servers__recipe__Installer"] | null;
             /**
              * Name
              * @default
@@ -2286,18 +2692,18 @@ export interface components {
             };
             limits: components["schemas"]["Limits"];
             /** Ports */
-            ports: components["schemas"]["Port"][];
+            ports: components["schemas"]["ctrl_alt_play__panel__servers__recipe__Port"][];
             stop: components["schemas"]["StopRule"];
-            readiness: components["schemas"]["Readiness"];
+            readiness: components["schemas"]["ctrl_alt_play__panel__servers__recipe__Readiness"];
             crash: components["schemas"]["CrashPolicy"];
             /** @description how its game is asked who plays; null: nobody asks */
-            query: components["schemas"]["Query"] | null;
+            query: components["schemas"]["ctrl_alt_play__panel__servers__recipe__Query"] | null;
             console: components["schemas"]["ConsoleRule"];
             /**
              * Configuration
              * @description files of the game, set up before each start
              */
-            configuration: components["schemas"]["ConfigurationFile"][];
+            configuration: components["schemas"]["ctrl_alt_play__panel__servers__recipe__ConfigurationFile"][];
             launch: components["schemas"]["Launch"];
             /**
              * Template Id
@@ -2434,6 +2840,202 @@ export interface components {
             queries?: string[] | null;
         };
         /**
+         * Template
+         * @description `stop` is a line for the console, or `^C` and the like (see `stopping`). Placeholders are those of the newest format.
+         */
+        "Template-Input": {
+            /** Uuid */
+            uuid: string | null;
+            /** Name */
+            name: string;
+            /** Author */
+            author: string;
+            /** Description */
+            description: string;
+            /** Icon */
+            icon: string | null;
+            /** Update Url */
+            update_url: string | null;
+            /** Tags */
+            tags: string[];
+            /** Features */
+            features: string[];
+            /** Images */
+            images: {
+                [key: string]: string;
+            };
+            /** Startup Commands */
+            startup_commands: {
+                [key: string]: string;
+            };
+            /** Stop */
+            stop: string;
+            readiness: components["schemas"]["ctrl_alt_play__templates__model__Readiness"];
+            /** Configuration */
+            configuration: components["schemas"]["ctrl_alt_play__templates__model__ConfigurationFile"][];
+            /** Logs */
+            logs: {
+                [key: string]: string | number | boolean | null;
+            };
+            /** Denied Files */
+            denied_files: string[];
+            installer: components["schemas"]["ctrl_alt_play__templates__model__Installer"] | null;
+            /** Variables */
+            variables: components["schemas"]["Variable"][];
+            /**
+             * Ports
+             * @default []
+             */
+            ports: components["schemas"]["Port-Input"][];
+            query?: components["schemas"]["ctrl_alt_play__templates__model__Query"] | null;
+            /** Stop Timeout */
+            stop_timeout?: number | null;
+        };
+        /**
+         * Template
+         * @description `stop` is a line for the console, or `^C` and the like (see `stopping`). Placeholders are those of the newest format.
+         */
+        "Template-Output": {
+            /** Uuid */
+            uuid: string | null;
+            /** Name */
+            name: string;
+            /** Author */
+            author: string;
+            /** Description */
+            description: string;
+            /** Icon */
+            icon: string | null;
+            /** Update Url */
+            update_url: string | null;
+            /** Tags */
+            tags: string[];
+            /** Features */
+            features: string[];
+            /** Images */
+            images: {
+                [key: string]: string;
+            };
+            /** Startup Commands */
+            startup_commands: {
+                [key: string]: string;
+            };
+            /** Stop */
+            stop: string;
+            readiness: components["schemas"]["ctrl_alt_play__templates__model__Readiness"];
+            /** Configuration */
+            configuration: components["schemas"]["ctrl_alt_play__templates__model__ConfigurationFile"][];
+            /** Logs */
+            logs: {
+                [key: string]: string | number | boolean | null;
+            };
+            /** Denied Files */
+            denied_files: string[];
+            installer: components["schemas"]["Installer-Output"] | null;
+            /** Variables */
+            variables: components["schemas"]["Variable"][];
+            /**
+             * Ports
+             * @default []
+             */
+            ports: components["schemas"]["ctrl_alt_play__templates__model__Port"][];
+            query?: components["schemas"]["ctrl_alt_play__templates__model__Query"] | null;
+            /** Stop Timeout */
+            stop_timeout?: number | null;
+        };
+        /** TemplateDetail */
+        TemplateDetail: {
+            /** Id */
+            id: string;
+            /** Uuid */
+            uuid: string | null;
+            /** Name */
+            name: string;
+            /** Author */
+            author: string;
+            /** Description */
+            description: string;
+            /** Category */
+            category: string;
+            /**
+             * Version
+             * @description the newest
+             */
+            version: number;
+            /**
+             * Source
+             * @description the address that it was had from
+             */
+            source: string | null;
+            /** Has Icon */
+            has_icon: boolean;
+            /**
+             * Servers
+             * @description that were made from it
+             */
+            servers: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+            /** Shown Version */
+            shown_version: number;
+            content: components["schemas"]["Template-Output"];
+            /**
+             * Made
+             * @description servers made from it, by name; the first 100
+             */
+            made: components["schemas"]["MadeServer"][];
+        };
+        /** TemplateView */
+        TemplateView: {
+            /** Id */
+            id: string;
+            /** Uuid */
+            uuid: string | null;
+            /** Name */
+            name: string;
+            /** Author */
+            author: string;
+            /** Description */
+            description: string;
+            /** Category */
+            category: string;
+            /**
+             * Version
+             * @description the newest
+             */
+            version: number;
+            /**
+             * Source
+             * @description the address that it was had from
+             */
+            source: string | null;
+            /** Has Icon */
+            has_icon: boolean;
+            /**
+             * Servers
+             * @description that were made from it
+             */
+            servers: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+        };
+        /**
          * UserChange
          * @description What is left out stays as it is.
          */
@@ -2476,6 +3078,227 @@ export interface components {
             input?: unknown;
             /** Context */
             ctx?: Record<string, never>;
+        };
+        /**
+         * Variable
+         * @description What people choose of a server; its game finds it in its environment.
+         */
+        Variable: {
+            /** Name */
+            name: string;
+            /** Description */
+            description: string;
+            /** Environment Name */
+            environment_name: string;
+            /** Default */
+            default: string;
+            /** Is Viewable */
+            is_viewable: boolean;
+            /** Is Editable */
+            is_editable: boolean;
+            /** Rules */
+            rules: string[];
+            /** Position */
+            position?: number | null;
+        };
+        /** VersionView */
+        VersionView: {
+            /** Version */
+            version: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Created By Name */
+            created_by_name: string | null;
+        };
+        /** ConfigurationFile */
+        ctrl_alt_play__panel__servers__recipe__ConfigurationFile: {
+            /** Path */
+            path: string;
+            /**
+             * Parser
+             * @enum {string}
+             */
+            parser: "file" | "properties" | "ini" | "json" | "yaml" | "toml" | "xml";
+            /**
+             * Replacements
+             * @default []
+             */
+            replacements: components["schemas"]["ctrl_alt_play__panel__servers__recipe__Replacement"][];
+        };
+        /** Installer */
+        ctrl_alt_play__panel__servers__recipe__Installer: {
+            /** Image */
+            image: string;
+            /**
+             * Entrypoint
+             * @description the program that runs the script
+             * @default sh
+             */
+            entrypoint: string;
+            /** Script */
+            script: string;
+            /**
+             * Timeout
+             * @description seconds; past them it is ended, and has failed
+             * @default 3600
+             */
+            timeout: number;
+        };
+        /** Port */
+        ctrl_alt_play__panel__servers__recipe__Port: {
+            /** Internal */
+            internal: number;
+            /** External */
+            external: number;
+            /**
+             * Protocol
+             * @default tcp
+             * @enum {string}
+             */
+            protocol: "tcp" | "udp";
+            /**
+             * Address
+             * @default 0.0.0.0
+             */
+            address: string;
+            /**
+             * Name
+             * @description what it is for: game, query, …
+             */
+            name?: string | null;
+        };
+        /** Query */
+        ctrl_alt_play__panel__servers__recipe__Query: {
+            /**
+             * Protocol
+             * @description minecraft, quake3, source, …
+             */
+            protocol: string;
+            /**
+             * Port
+             * @description left out: the first of the server's ports
+             */
+            port?: number | null;
+        };
+        /** Readiness */
+        ctrl_alt_play__panel__servers__recipe__Readiness: {
+            /**
+             * Text
+             * @description contained in a line, or `regex:` and a regular expression in RE2's syntax
+             * @default []
+             */
+            text: string[];
+            /**
+             * Strip Ansi
+             * @description colours and cursor movements are taken out before looking
+             * @default false
+             */
+            strip_ansi: boolean;
+            probe?: components["schemas"]["Probe"] | null;
+            /**
+             * Timeout
+             * @description seconds
+             * @default 300
+             */
+            timeout: number;
+            /**
+             * Lost
+             * @description seconds
+             * @default 0
+             */
+            lost: number;
+        };
+        /** Replacement */
+        ctrl_alt_play__panel__servers__recipe__Replacement: {
+            /** Match */
+            match: string;
+            /**
+             * Value
+             * @description with placeholders such as {{server.environment.NAME}}
+             */
+            value: string | number | boolean | null;
+            /** If Value */
+            if_value?: string | null;
+        };
+        /** ConfigurationFile */
+        ctrl_alt_play__templates__model__ConfigurationFile: {
+            /** Path */
+            path: string;
+            /** Parser */
+            parser: string;
+            /** Replacements */
+            replacements: components["schemas"]["ctrl_alt_play__templates__model__Replacement"][];
+        };
+        /**
+         * Installer
+         * @description A script that fills a new server's folder, and the image in which it runs.
+         */
+        ctrl_alt_play__templates__model__Installer: {
+            /** Image */
+            image: string;
+            /** Entrypoint */
+            entrypoint: string;
+            /** Script */
+            script: string;
+        };
+        /**
+         * Port
+         * @description A port that the game needs beside others. The first one of a template is the usual: `SERVER_PORT`.
+         */
+        ctrl_alt_play__templates__model__Port: {
+            /** Name */
+            name: string;
+            /**
+             * Protocol
+             * @default both
+             * @enum {string}
+             */
+            protocol: "tcp" | "udp" | "both";
+            /** Internal */
+            internal?: number | null;
+            /** Variable */
+            variable?: string | null;
+        };
+        /**
+         * Query
+         * @description How the game is asked who plays; `port` is the name of one of its ports, None: the first.
+         */
+        ctrl_alt_play__templates__model__Query: {
+            /** Protocol */
+            protocol: string;
+            /** Port */
+            port?: string | null;
+        };
+        /**
+         * Readiness
+         * @description Any of these texts in the console tells that the game is ready; `regex:…` is an expression.
+         */
+        ctrl_alt_play__templates__model__Readiness: {
+            /**
+             * Done
+             * @default []
+             */
+            done: string[];
+            /**
+             * Strip Ansi
+             * @default false
+             */
+            strip_ansi: boolean;
+        };
+        /**
+         * Replacement
+         * @description What is to be set in a configuration file, and where; with `if_value` only where that stands there (`regex:…`: where it matches).
+         */
+        ctrl_alt_play__templates__model__Replacement: {
+            /** Match */
+            match: string;
+            /** Value */
+            value: string | number | boolean | null;
+            /** If Value */
+            if_value?: string | null;
         };
     };
     responses: never;
@@ -3982,6 +4805,463 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["OperationView"];
                 };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_templates_api_templates_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+                /** @description words of name, author, description, category */
+                text?: string | null;
+                category?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TemplateView_"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    import_template_api_templates_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Imported"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeptTemplate"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    preview_template_api_templates_preview_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Examined"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_categories_api_templates_categories_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CategoryList"];
+                };
+            };
+        };
+    };
+    get_template_api_templates__template_id__get: {
+        parameters: {
+            query?: {
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                template_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateDetail"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_template_api_templates__template_id__put: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version that the change was made from, in quotes: `"7"`. If it is another by now, nothing is changed (412). */
+                "If-Match"?: string | null;
+            };
+            path: {
+                template_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Draft"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeptTemplate"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_template_api_templates__template_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                template_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    categorize_template_api_templates__template_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                template_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CategoryChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateView"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    roll_template_back_api_templates__template_id__rollback_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version that the change was made from, in quotes: `"7"`. If it is another by now, nothing is changed (412). */
+                "If-Match"?: string | null;
+            };
+            path: {
+                template_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rollback"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeptTemplate"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    look_for_newer_template_api_templates__template_id__newer_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                template_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_versions_api_templates__template_id__versions_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                template_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_VersionView_"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_changes_api_templates__template_id__changes_get: {
+        parameters: {
+            query: {
+                before: number;
+                after: number;
+            };
+            header?: never;
+            path: {
+                template_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Difference"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    export_template_api_templates__template_id__document_get: {
+        parameters: {
+            query?: {
+                version?: number | null;
+                format?: "PTDL_v1" | "PTDL_v2" | "PLCN_v1" | "PLCN_v2" | "PLCN_v3";
+                syntax?: "json" | "yaml";
+            };
+            header?: never;
+            path: {
+                template_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportView"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_icon_api_templates__template_id__icon_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                template_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Validation Error */
             422: {

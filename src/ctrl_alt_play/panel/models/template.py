@@ -16,7 +16,7 @@ class Template(Base):
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     uuid: Mapped[str | None] = mapped_column(String(64), index=True)
-    """What the field calls it by: what comes again by the same one is its next version."""
+    """What the field calls it by: what comes again by the same one is its next version. Some in the field share one, so it need not be unique."""
     name: Mapped[str] = mapped_column(String(191), index=True)
     author: Mapped[str] = mapped_column(String(191))
     description: Mapped[str]
@@ -25,6 +25,7 @@ class Template(Base):
     """The newest."""
     source: Mapped[str | None] = mapped_column(String(2048))
     """The address that it was had from."""
+    has_icon: Mapped[bool]
     created_at: Mapped[datetime]
     changed_at: Mapped[datetime]
 

@@ -36,6 +36,7 @@ def _templates() -> None:
         sa.Column("category", sa.String(length=64), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("source", sa.String(length=2048), nullable=True),
+        sa.Column("has_icon", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id"),

@@ -118,13 +118,25 @@ class Api:
     ) -> None:
         self._http.close()
 
-    def call(self, method: str, path: str, body: Any = None, *, key: str | None = None, **query: Any) -> Any:
-        """One request; what is None in `query` is left out. Orders with the same `key` are one order, however often they are given.
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        made_from: int | None = None,
+        **query: Any,
+    ) -> Any:
+        """One request; what is None in `query` is left out. Orders with the same `key` are one order, however often they are given. A change that
+        was `made_from` another version or revision than the newest is refused.
 
         Raises:
             ApiError: with the panel's code and sentence, or `UNREACHABLE`.
         """
         headers = {"Idempotency-Key": key} if key else {}
+        if made_from is not None:
+            headers["If-Match"] = f'"{made_from}"'
         with self._reaching():
             response = self._http.request(method, path, json=body, params=_given(query), headers=headers)
         if response.is_success:

@@ -4,10 +4,16 @@ import asyncio
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.panel.support import PanelUnderTest, unique
+from tests.panel.test_fetching import PUBLIC, Names, Network, answer
+from tests.templates.test_formats import document
+
+from ctrl_alt_play.panel.templates.fetching import Fetcher
+from ctrl_alt_play.templates.reading import read
 
 pytestmark = pytest.mark.timeout(180)  # each command is a program of its own
 
@@ -60,3 +66,70 @@ async def test_an_orphan_is_found_and_adopted(panel: PanelUnderTest) -> None:
     assert (adopted["kind"], adopted["state"]) == ("adopt", "succeeded")
     code, printed = await run(panel, "server", "crashes", name)
     assert (code, printed.startswith("CRASHED")) == (0, True)
+
+
+async def test_a_folder_of_templates_is_imported_and_one_lives_on_in_versions(
+    panel: PanelUnderTest, tmp_path: Path
+) -> None:
+    name, folder = unique("Keep"), unique("castles")
+    (tmp_path / folder).mkdir()
+    file = tmp_path / folder / "good.json"
+    file.write_text(json.dumps(document(name=name)))
+    (tmp_path / "broken.yaml").write_text("a: [")
+    code, output = await run(panel, "template", "import", str(tmp_path), "--dry-run")
+    lines = output.splitlines()
+    assert (code, lines[0]) == (1, "broken.yaml: FAILED")
+    assert lines[1].startswith("  line 2, column 1: ")
+    assert lines[2:] == [
+        f"{folder}/good.json: new",
+        "2 templates, 1 would be imported, 0 the same, 1 failed",
+    ]
+    assert await told(panel, "template", "list", name) == []
+    assert (await run(panel, "template", "import", str(tmp_path)))[0] == 1
+    (kept,) = await told(panel, "template", "list", "--category", folder)
+    assert kept["name"] == name
+
+    file.write_text(json.dumps(document(name=name, startup="java -jar {{JAR}} nogui")))
+    code, output = await run(panel, "template", "diff", name, str(file))
+    assert output.splitlines() == [
+        "  startup_commands / Default: changed",
+        "    -java -jar {{JAR}}",
+        "    +java -jar {{JAR}} nogui",
+    ]
+    code, output = await run(panel, "template", "import", str(file), "--category", "moats")
+    assert (code, output.splitlines()[0]) == (0, f"{file}: version 2 of {name}, 1 change")
+    assert (await run(panel, "template", "import", str(file)))[1].splitlines()[0] == f"{file}: {name} is that already"
+    assert [each["version"] for each in await told(panel, "template", "versions", name)] == [2, 1]
+    assert (await run(panel, "template", "rollback", kept["id"], "1"))[0] == 0
+    assert (await told(panel, "template", "diff", name, "--from", "1", "--to", "3")) == []
+    assert (await told(panel, "template", "show", name))["shown_version"] == 3
+
+    out = tmp_path / "out.yaml"
+    code, output = await run(panel, "template", "export", name, "--format", "PTDL_v1", "--yaml", "-o", str(out))
+    assert (code, output) == (0, "PTDL_v1 has no place for the names of the images.\n")
+    assert read(out.read_text()).name == name
+    assert (await run(panel, "template", "categorize", name, "walls"))[0] == 0
+    assert "walls" in (await run(panel, "template", "list", name))[1]
+    code, output = await run(panel, "template", "update", name)
+    assert (code, "Nothing is known of where" in output) == (1, True)
+    assert "JAR" in (await run(panel, "template", "show", name))[1]
+    assert (await run(panel, "template", "remove", name))[0] == 0
+    assert (await run(panel, "template", "show", name))[0] == 3
+
+
+async def test_a_template_is_imported_from_an_address_and_kept_up_to_date(
+    panel: PanelUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, url = unique("Keep"), "https://example.org/egg.json"
+    network = Network(**{PUBLIC: answer(json.dumps(document(name=name)))})
+    fetcher = Fetcher(resolve=Names(example_org=[PUBLIC], **{"127.0.0.1": ["127.0.0.1"]}), backend=network)
+    monkeypatch.setattr(panel.app.state.templates, "_fetcher", fetcher)
+    code, output = await run(panel, "template", "import", url, "http://127.0.0.1/egg.json")
+    assert (code, output.splitlines()[0]) == (1, f"{url}: new")
+    assert "which is not on the public internet" in output.splitlines()[1]
+    network.answers[PUBLIC] = answer(json.dumps(document(name=name, startup="newer")))
+    assert "version 2" in (await run(panel, "template", "update", name, "--dry-run"))[1]
+    code, output = await run(panel, "template", "update", name, "--diff")
+    assert (code, "+newer" in output) == (0, True)
+    (kept,) = await told(panel, "template", "list", name)
+    assert (kept["version"], kept["source"]) == (2, url)

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from ctrl_alt_play.cli import stored
 from ctrl_alt_play.cli.output import say, show_table
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(stored.app)
 FOLDER = typer.Argument(exists=True, file_okay=False, help="With templates as .json, .yaml or .yml, at any depth.")
-ENDINGS = (".json", ".yaml", ".yml")
 
 
 @app.command("check")
@@ -21,7 +22,7 @@ def check_folder(folder: Annotated[Path, FOLDER]) -> None:
 
     used: Counter[Feature] = Counter()
     failed: list[tuple[Path, list[Flaw]]] = []
-    paths = [path for path in sorted(folder.rglob("*")) if path.suffix in ENDINGS and not path.name.startswith(".")]
+    paths = stored.templates_in(folder)
     for path in paths:
         flaws: list[Flaw] = []
         try:

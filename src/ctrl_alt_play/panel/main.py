@@ -57,6 +57,7 @@ from ctrl_alt_play.panel.operations.watched import Watched
 from ctrl_alt_play.panel.page import api as page_api
 from ctrl_alt_play.panel.security import Passwords, Tokens
 from ctrl_alt_play.panel.servers import api as servers_api
+from ctrl_alt_play.panel.servers import template_api
 from ctrl_alt_play.panel.servers.dispatch import Dispatch
 from ctrl_alt_play.panel.servers.orders import Orders
 from ctrl_alt_play.panel.servers.revisions import Revisions
@@ -100,6 +101,7 @@ def create_app(config: Config, clock: Clock | None = None, tick_s: float = 1.0) 
     home_api.mount_assets(app)
     for router in (
         servers_api.router,  # looked through first: most of what is asked is theirs
+        template_api.router,
         consoles_api.router,
         home_api.router,
         accounts_api.setup,

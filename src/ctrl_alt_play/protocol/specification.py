@@ -220,7 +220,7 @@ class Replacement(Model):
 
     model_config = ConfigDict(coerce_numbers_to_str=False)
 
-    match: str = Field(min_length=1, max_length=1024)
+    match: str = Field(max_length=1024, description="what a line of a plain text begins with, or the path of a setting")
     value: str | int | float | bool | None = Field(description="with placeholders such as {{server.environment.NAME}}")
     if_value: Annotated[str, StringConstraints(max_length=1024), AfterValidator(_pattern)] | None = None
 

@@ -50,7 +50,7 @@ def _is_whole(expression: str) -> bool:
 
 def check(rule: str) -> None:
     """Raises: BadRule."""
-    name, parameters = _parsed(rule)
+    name, parameters = parsed(rule)
     if name not in _CHECKS and name not in _MARKS and name not in _SIZES:
         raise BadRule(f"there is no rule {name!r}")
     if name in _SIZES:
@@ -63,7 +63,7 @@ def check(rule: str) -> None:
 
 def problems(variable: Variable, value: str) -> list[str]:
     """What is wrong with a value: for each rule that it does not keep the end of a sentence that begins with its name."""
-    rules = [_parsed(rule) for rule in variable.rules]
+    rules = [parsed(rule) for rule in variable.rules]
     names = {name for name, _ in rules}
     if value == "":
         return ["is required"] if "required" in names or "filled" in names else []
@@ -87,7 +87,8 @@ def failures(variables: Sequence[Variable], values: Mapping[str, str]) -> dict[s
     return {name: said for name, said in found.items() if said}
 
 
-def _parsed(rule: str) -> tuple[str, list[str]]:
+def parsed(rule: str) -> tuple[str, list[str]]:
+    """Its name, and its parameters."""
     name, colon, rest = rule.partition(":")
     name = name.strip().lower()
     if name in ("regex", "not_regex", "date_format"):

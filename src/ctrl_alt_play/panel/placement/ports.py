@@ -22,8 +22,11 @@ class _Place:
     protocols: frozenset[str]
 
 
-async def propose(session: AsyncSession, node_id: str, wanted: Sequence[model.Port]) -> list[Port]:
-    """A free port of the node for each that a template wants; where it is for both protocols, of the same number.
+async def propose(
+    session: AsyncSession, node_id: str, wanted: Sequence[model.Port], beside: Sequence[Port] = ()
+) -> list[Port]:
+    """A free port of the node for each that a template wants, `beside` what the server has; where it is for both protocols, of the same
+    number.
 
     From the node's ranges, in their order; where it has none, from the usual number of the game upwards. Nothing is held by that:
     whoever holds it first has it.
@@ -35,7 +38,7 @@ async def propose(session: AsyncSession, node_id: str, wanted: Sequence[model.Po
         await session.scalars(select(PortRange).where(PortRange.node_id == node_id).order_by(PortRange.first))
     ).all()
     held = (await session.scalars(select(Allocation).where(Allocation.node_id == node_id))).all()
-    taken = {(each.port, each.protocol) for each in held}
+    taken = {(each.port, each.protocol) for each in held} | {(each.external, each.protocol) for each in beside}
     found: list[Port] = []
     for want in wanted:
         protocols = protocols_of(want.protocol)

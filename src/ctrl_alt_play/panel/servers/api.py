@@ -68,6 +68,11 @@ IfMatch = Annotated[
     ),
 ]
 
+
+def revision_of(if_match: str | None) -> int | None:
+    return None if if_match is None else int(if_match.strip('"'))
+
+
 Canceller = Annotated[Actor, Depends(Allowed(Permission.OPERATIONS_CANCEL))]
 ORDERED_BY = {
     OperationKind.CREATE: Permission.SERVERS_CREATE,
@@ -126,8 +131,7 @@ async def change_server(
     if_match: IfMatch = None,
 ) -> OperationView:
     """What it is made of takes effect at its next start. A name and tags are the panel's own: a change of them alone has succeeded at once."""
-    revision = None if if_match is None else int(if_match.strip('"'))
-    return await show.view(await orders.update(actor, server_id, change, revision=revision, key=key))
+    return await show.view(await orders.update(actor, server_id, change, revision=revision_of(if_match), key=key))
 
 
 @router.put("/{server_id}/hold", status_code=ACCEPTED)

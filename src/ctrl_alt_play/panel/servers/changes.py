@@ -1,5 +1,6 @@
 """What changes a server's revision, and what takes an orphan in: the rules, within the transaction that also writes the operation."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,10 @@ from ctrl_alt_play.protocol.messages import OLDEST_VERSION
 from ctrl_alt_play.protocol.specification import Hold, Specification
 
 LONGEST_ID = 36
+Remade = tuple[Specification, dict[str, Any]]
+"""What a server is made of from here on, and what may be told of that."""
+Remaking = Callable[[AsyncSession, Server], Awaitable[Remade]]
+"""Within the transaction that changes it, while it is locked."""
 
 
 async def lock(session: AsyncSession, actor: Actor, server_id: str) -> Server:

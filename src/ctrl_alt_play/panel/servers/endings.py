@@ -35,6 +35,8 @@ def memory(server: Server) -> dict[str, Any]:
         "hold_since": None if server.hold_since is None else server.hold_since.isoformat(),
         "name": server.name,
         "tags": server.tags,
+        "template_version": server.template_version,
+        "before_upgrade": server.before_upgrade,
     }
 
 
@@ -97,6 +99,9 @@ async def give_up(session: AsyncSession, server_id: str, revision: int, failure:
         await service.change(session, server, had)
     except Conflict as conflict:
         return Failure(failure.code, f"{refused} It cannot be undone: {conflict.detail}")
+    before = server.before_upgrade
+    if before is not None and before["specification"] == server.specification:
+        server.template_version, server.before_upgrade = before["version"], None
     await take(session, server)
     return Failure(failure.code, f"{refused} The server is again what its node has.")
 
@@ -150,13 +155,21 @@ def _without(kept: dict[str, Any], before: dict[str, Any], after: dict[str, Any]
         if was.get(name) != is_.get(name) == specification.get(name):
             specification[name] = was.get(name)
     hold = before if before["hold"] != after["hold"] == kept["hold"] else kept
-    return {**kept, "specification": specification, "hold": hold["hold"], "hold_since": hold["hold_since"]}
+    of = "template_version"
+    version = before if before.get(of) != after.get(of) == kept.get(of) else kept
+    return {
+        **kept,
+        "specification": specification,
+        **{name: hold[name] for name in ("hold", "hold_since")},
+        **{name: version.get(name) for name in (of, "before_upgrade")},
+    }
 
 
 def _restore(server: Server, memory: dict[str, Any]) -> None:
     since = memory["hold_since"]
     server.specification = memory["specification"]
     server.hold, server.hold_since = memory["hold"], None if since is None else datetime.fromisoformat(since)
+    server.template_version, server.before_upgrade = memory.get("template_version"), memory.get("before_upgrade")
 
 
 async def _open(session: AsyncSession, server_id: str) -> Sequence[Operation]:

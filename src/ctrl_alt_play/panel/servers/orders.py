@@ -14,9 +14,10 @@ from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState,
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.watched import Watched
 from ctrl_alt_play.panel.security import Actor
-from ctrl_alt_play.panel.servers import changes, endings, service
+from ctrl_alt_play.panel.servers import changes, drafts, endings, service, startups
 from ctrl_alt_play.panel.servers.dispatch import AGAIN, Dispatch, end_refused, payload_of
 from ctrl_alt_play.panel.servers.schemas import ConsoleCommand, NewServer, ServerChange, StopRequest
+from ctrl_alt_play.panel.servers.template_schemas import ServerOfTemplate
 from ctrl_alt_play.protocol.contents import Action, CancelPayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import Hold
@@ -56,8 +57,23 @@ class Orders:
     async def create(self, actor: Actor, new: NewServer, *, key: str | None = None) -> Operation:
         """Raises also: Invalid, Conflict, as `service.add`; nothing was done then."""
 
+        return await self._create(actor, lambda session: service.add(session, actor, new, self._clock.utc()), key)
+
+    async def create_of(
+        self, actor: Actor, template_id: str, new: ServerOfTemplate, *, key: str | None = None
+    ) -> Operation:
+        """Raises also: NotFound, there is no such template; Invalid, as `drafts.make`; nothing was done then."""
+
+        async def made(session: AsyncSession) -> Server:
+            return await drafts.make(session, actor, template_id, new, self._clock.utc())
+
+        return await self._create(actor, made, key)
+
+    async def _create(
+        self, actor: Actor, made: Callable[[AsyncSession], Awaitable[Server]], key: str | None
+    ) -> Operation:
         async def write(session: AsyncSession) -> Written:
-            server = await service.add(session, actor, new, self._clock.utc())
+            server = await made(session)
             return self._new(server, actor, OperationKind.CREATE, {}, key), server
 
         return await self._place(actor, OperationKind.CREATE, None, write, key)
@@ -135,15 +151,37 @@ class Orders:
         that `revision` any more; nothing was changed then.
         """
 
+        async def remade(session: AsyncSession, server: Server) -> changes.Remade:
+            specification = change.applied_to(service.specification_of(server))
+            _call(server, change)
+            return await startups.following(session, server, specification), _told_of(change)
+
+        if change.changes_recipe:
+            return await self.remake(actor, server_id, remade, revision=revision, key=key)
+
         async def write(session: AsyncSession) -> Written:
-            if not change.changes_recipe:
-                return await self._rename(session, actor, server_id, change, key)
+            return await self._rename(session, actor, server_id, change, key)
+
+        return await self._place(actor, OperationKind.UPDATE, server_id, write, key)
+
+    async def remake(
+        self,
+        actor: Actor,
+        server_id: str,
+        remade: changes.Remaking,
+        *,
+        revision: int | None = None,
+        key: str | None = None,
+    ) -> Operation:
+        """As `update`, whatever it is that is changed. Raises also what `remade` raises."""
+
+        async def write(session: AsyncSession) -> Written:
             server = await changes.lock(session, actor, server_id)
             changes.ensure_revision(server, revision)
             before = endings.memory(server)
-            await changes.respecify(session, server, change.applied_to(service.specification_of(server)))
-            _call(server, change)
-            return await self._change(session, server, actor, before, _told_of(change, server), key)
+            specification, told = await remade(session, server)
+            await changes.respecify(session, server, specification)
+            return await self._change(session, server, actor, before, told | {"revision": server.revision}, key)
 
         return await self._place(actor, OperationKind.UPDATE, server_id, write, key)
 
@@ -153,7 +191,8 @@ class Orders:
         """A name and tags are the panel's own, so no node has a part in them."""
         server = await service.get_visible(session, actor, server_id)
         _call(server, change)
-        operation = self._new(server, actor, OperationKind.UPDATE, _told_of(change, server), key)
+        told = _told_of(change) | {"revision": server.revision}
+        operation = self._new(server, actor, OperationKind.UPDATE, told, key)
         operations.succeed(operation, self._clock.utc())
         return operation, server
 
@@ -322,9 +361,9 @@ def _call(server: Server, change: ServerChange) -> None:
     server.tags = server.tags if change.tags is None else list(change.tags)
 
 
-def _told_of(change: ServerChange, server: Server) -> dict[str, Any]:
+def _told_of(change: ServerChange) -> dict[str, Any]:
     """What changed, by its names alone: variables may hold what is nobody else's to see."""
-    return {"changed": sorted(change.model_fields_set), "revision": server.revision}
+    return {"changed": sorted(change.model_fields_set)}
 
 
 def _same(first: Operation, kind: OperationKind, server_id: str | None) -> Operation:

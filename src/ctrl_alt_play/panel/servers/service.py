@@ -120,7 +120,7 @@ async def add(session: AsyncSession, actor: Actor, new: NewServer, now: datetime
     owner_id = await _owner_for(session, new.owner_id or actor.id)
     specification = new.specification()
     _ensure_known_query(node, specification)
-    await _ensure_free(session, node.id, new.ports)
+    await ensure_free(session, node.id, new.ports)
     server = Server(
         id=str(uuid4()),
         name=new.name,
@@ -147,7 +147,7 @@ async def change(session: AsyncSession, server: Server, specification: Specifica
     Raises: Conflict, for a port that another server holds; nothing was changed then.
     """
     _ensure_known_query(await _node_for(session, server.node_id), specification)
-    await _ensure_free(session, server.node_id, specification.ports, but=server.id)
+    await ensure_free(session, server.node_id, specification.ports, but=server.id)
     held = {_address(one) for one in await _allocations(session, server)}
     _allocate(session, server, [port for port in specification.ports if _asked(port) not in held])
     revise(server)
@@ -185,7 +185,7 @@ async def allocate_free(session: AsyncSession, server: Server, ports: Sequence[P
     """For a server that its node has already: it is given what no other holds; what it uses beside that is a matter of the node."""
     for port in ports:
         with suppress(Conflict):
-            await _ensure_free(session, server.node_id, (port,), but=server.id)
+            await ensure_free(session, server.node_id, (port,), but=server.id)
             _allocate(session, server, (port,))
 
 
@@ -234,7 +234,7 @@ async def _owner_for(session: AsyncSession, user_id: str) -> str:
         raise Invalid("There is no such user.", fields=(FieldProblem("owner_id", "there is no such user"),)) from error
 
 
-async def _ensure_free(session: AsyncSession, node_id: str, ports: Sequence[Port], but: str | None = None) -> None:
+async def ensure_free(session: AsyncSession, node_id: str, ports: Sequence[Port], but: str | None = None) -> None:
     """`but` is the server whose own ports are no hindrance."""
     numbers = {port.external for port in ports}
     query = (

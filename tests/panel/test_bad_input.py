@@ -23,6 +23,11 @@ RECIPE = {**SPECIFICATION, "ports": [PORT], "stop": STOP, "readiness": READINESS
 EGG = document(variables=[{"env_variable": "MAP", "rules": "max:20"}], config={"files": {}})
 TEMPLATE = read(json.dumps(EGG)).model_dump(mode="json")
 DRAFT = {"document": json.dumps(EGG), "source": "https://example.org/egg.json"}
+DECIDED = {"image": "Small", "startup": "Usual", "variables": {"MAP": "dm17"}, "version": 1}
+NEW_SERVER = {
+    "name": "bad", "tags": ["a"], "node_id": "first", "owner_id": "absent", "limits": {"memory": 2**29},
+    "ports": [{"name": "game", "external": 1, "internal": 1, "protocol": "udp", "address": "127.0.0.1"}], **DECIDED,
+}
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/auth/login"): {"username": "nobody", "password": "a password"},
     ("POST", "/api/auth/sessions"): {"username": "nobody", "password": "a password"},
@@ -44,6 +49,12 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PUT", "/api/templates/{template_id}"): {"content": TEMPLATE},
     ("PATCH", "/api/templates/{template_id}"): {"category": "castles"},
     ("POST", "/api/templates/{template_id}/rollback"): {"version": 1},
+    ("POST", "/api/templates/{template_id}/servers"): NEW_SERVER,
+    ("POST", "/api/templates/{template_id}/servers/preview"): NEW_SERVER,
+    ("POST", "/api/templates/{template_id}/upgrades"): {"version": 1, "servers": ["absent"]},
+    ("PATCH", "/api/servers/{server_id}/startup"): {"image": "Small", "startup": "Usual", "variables": {"MAP": "a"}},
+    ("POST", "/api/servers/{server_id}/upgrade"): DECIDED,
+    ("POST", "/api/servers/{server_id}/upgrade/preview"): DECIDED,
     ("POST", "/api/nodes/{node_id}/orphans/{orphan_id}/adopt"): {"name": "bad", "owner_id": "absent"},
 }
 """A good body for each route that takes one."""

@@ -158,6 +158,13 @@ def test_there_is_a_permission_for_cancelling_each_kind_of_operation() -> None:
         ("PATCH", "/api/servers/{owned}"),
         ("PUT", "/api/servers/{owned}/hold"),
         ("POST", "/api/servers/{owned}/reinstall"),
+        ("POST", "/api/servers/{owned}/upgrade"),
+        ("POST", "/api/servers/{owned}/upgrade/preview"),
+        ("POST", "/api/servers/{owned}/rollback"),
+        ("POST", "/api/templates/any/servers"),
+        ("POST", "/api/templates/any/servers/preview"),
+        ("GET", "/api/templates/any/upgrades"),
+        ("POST", "/api/templates/any/upgrades"),
         ("GET", "/api/nodes/first/events"),
         ("POST", "/api/nodes/first/orphans/{owned}/adopt"),
     ],
@@ -175,7 +182,7 @@ async def test_an_owner_sees_and_runs_what_is_theirs(owner: Person, owned: str) 
     for action in ("start", "restart", "stop", "status"):
         await owner.done(f"{path}/{action}")
     await owner.done(f"{path}/command", {"command": "say hi"})
-    for view in ("", "/status", "/console", "/operations", "/events", "/crashes"):
+    for view in ("", "/status", "/console", "/operations", "/events", "/crashes", "/startup"):
         await owner.get(f"{path}{view}")
 
 

@@ -30,8 +30,17 @@ def variable(name: str, default: str = "", rules: str = "nullable", **more: Any)
 
 def template(*variables: model.Variable, **more: Any) -> model.Template:
     own: dict[str, Any] = {
-        **{"uuid": None, "name": "Quake", "author": "me@example.org", "description": "", "icon": None},
-        **{"update_url": None, "tags": (), "features": (), "logs": {}, "denied_files": (), "installer": None},
+        "uuid": None,
+        "name": "Quake",
+        "author": "me@example.org",
+        "description": "",
+        "icon": None,
+        "update_url": None,
+        "tags": (),
+        "features": (),
+        "logs": {},
+        "denied_files": (),
+        "installer": None,
         "images": {"Small": "example.org/quake:1", "Large": "example.org/quake:2"},
         "startup_commands": {"Usual": "./quake +map {{MAP}} -p {{SERVER_PORT}}", "Other": "./other"},
         "stop": "quit",

@@ -227,7 +227,7 @@ async def test_every_route_that_makes_an_operation_documents_the_key(panel: Pane
         for method, route in routes.items()
         if "202" in route["responses"] and not path.endswith("/cancel")
     }
-    assert len(orders) == 12
+    assert len(orders) == 16
     assert {order for order, parameters in orders.items() if KEY not in parameters} == set()
 
 

@@ -10,7 +10,7 @@ from ctrl_alt_play.panel.db import Database
 from ctrl_alt_play.panel.live.channel import Channel
 from ctrl_alt_play.panel.live.dirty import Dirty, pieces
 from ctrl_alt_play.panel.live.events import EventLog
-from ctrl_alt_play.panel.live.frames import frame, removed
+from ctrl_alt_play.panel.live.frames import Frame, frame, removed
 from ctrl_alt_play.panel.live.states import Listing, OfServer, Row, State
 from ctrl_alt_play.panel.live.topics import OF_A_NODE, OF_A_SERVER, Kind, Topic
 from ctrl_alt_play.panel.live.views import Views
@@ -100,15 +100,22 @@ class Changes:
                 subscription.revoke()
 
     def _list(self, listings: list[Listing], id_: str, row: Row | None, owner_id: str | None) -> None:
-        changed = None if row is None or not listings else frame("changed", Kind.SERVERS, row.json)
+        """One frame for all who see the same."""
+        told: dict[bool, Frame] = {}
         for listing in listings:
-            listing.tell(id_, changed, is_visible=_sees(listing.channel, owner_id))
+            is_visible, is_admin = _sees(listing.channel, owner_id), listing.channel.actor.is_admin
+            if row is not None and is_visible and is_admin not in told:
+                told[is_admin] = frame("changed", Kind.SERVERS, row.seen(is_admin=is_admin))
+            listing.tell(id_, told.get(is_admin), is_visible=is_visible)
 
     def _offer(self, topic: Topic, kind: str, row: Row, key: str | None = None) -> None:
-        if looking := self._watchers.of(topic, State):
-            told = frame(kind, str(topic), row.json)
-            for subscription in looking:
-                subscription.offer(key or kind, told)
+        """Likewise."""
+        told: dict[bool, Frame] = {}
+        for subscription in self._watchers.of(topic, State):
+            is_admin = subscription.channel.actor.is_admin
+            if is_admin not in told:
+                told[is_admin] = frame(kind, str(topic), row.seen(is_admin=is_admin))
+            subscription.offer(key or kind, told[is_admin])
 
     async def _operations(self, session: AsyncSession, ids: list[str]) -> None:
         """Operations are never removed while somebody could look: those that are gone are long past."""

@@ -168,12 +168,12 @@ class Hub:
                 return ConsoleOf(topic, channel, self._consoles, self._console_frames, server.node_id, after)
             case Kind.FIGURES:
                 return self._measured(topic).of_server(topic, channel, server.node_id)
-        view = (await self._views.servers(session, [server]))[0]
+        row = (await self._views.servers(session, [server]))[0]
         operations = await self._views.open_operations(session, server.id)
         subscription = OfServer(topic, channel, await self._log(session, server), after)
-        subscription.offer("server", frame("server", str(topic), view.json))
-        for row in operations:
-            subscription.offer(row.id, frame("operation", str(topic), row.json))
+        subscription.offer("server", frame("server", str(topic), row.seen(is_admin=channel.actor.is_admin)))
+        for operation in operations:
+            subscription.offer(operation.id, frame("operation", str(topic), operation.json))
         return subscription
 
     async def _of_node(self, session: AsyncSession, channel: Channel, topic: Topic) -> Subscription:

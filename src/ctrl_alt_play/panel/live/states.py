@@ -10,10 +10,15 @@ from ctrl_alt_play.panel.live.topics import Topic
 
 
 class Row(NamedTuple):
-    """One thing of a list, as its viewers get it."""
+    """One thing of a list, as administrators get it."""
 
     id: str
     json: str
+    guarded: Callable[[], str] | None = None
+    """As others get it, where that is less."""
+
+    def seen(self, *, is_admin: bool) -> str:
+        return self.json if is_admin or self.guarded is None else self.guarded()
 
 
 class Page(NamedTuple):
@@ -119,4 +124,10 @@ class Listing(State):
             self.last_id = row.id
         if self.known is not None:
             self.known.update(row.id for row in page.rows)
-        return frame("page", self.name, listed(row.json for row in page.rows), first=is_first, more=page.more)
+        return frame(
+            "page",
+            self.name,
+            listed(row.seen(is_admin=self.channel.actor.is_admin) for row in page.rows),
+            first=is_first,
+            more=page.more,
+        )

@@ -1,6 +1,7 @@
 """What viewers see, read from the database and written as JSON."""
 
 from collections.abc import Collection, Sequence
+from functools import partial
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,6 +14,7 @@ from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations import views as operation_views
 from ctrl_alt_play.panel.servers import service as servers
 from ctrl_alt_play.panel.servers import views as server_views
+from ctrl_alt_play.panel.servers.schemas import ServerView
 
 PAGE = 200
 MOST_OPERATIONS = 200
@@ -26,7 +28,8 @@ class Views:
         self._present = present
 
     async def servers(self, session: AsyncSession, rows: Sequence[Server]) -> list[Row]:
-        return [Row(view.id, view.model_dump_json()) for view in await server_views.views(session, rows, self._present)]
+        found = await server_views.views(session, rows, self._present)
+        return [Row(view.id, view.model_dump_json(), partial(_guarded, view)) for view in found]
 
     async def operations(self, session: AsyncSession, rows: Sequence[Operation]) -> list[Row]:
         return [Row(view.id, view.model_dump_json()) for view in await self._of_operations.views(session, rows)]
@@ -56,3 +59,7 @@ class Views:
                 of_nodes = select(Node.id).where(Node.id > last_id).order_by(Node.id)
                 ids = (await session.scalars(of_nodes.limit(PAGE + 1))).all()
                 return Page(await self.nodes(session, ids[:PAGE]), len(ids) > PAGE)
+
+
+def _guarded(view: ServerView) -> str:
+    return server_views.guarded(view).model_dump_json()

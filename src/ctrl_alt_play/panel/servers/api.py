@@ -101,7 +101,8 @@ async def list_servers(
 ) -> Page[ServerView]:
     found = await service.list_visible(session, actor, limit, cursor, node_id=node_id, name=name, tag=tag)
     servers, next_cursor = cut(found, limit, lambda server: (server.name, server.id))
-    return Page(items=await views.views(session, servers, present), next_cursor=next_cursor)
+    items = await views.views(session, servers, present)
+    return Page(items=items if actor.is_admin else list(map(views.guarded, items)), next_cursor=next_cursor)
 
 
 @router.post("", status_code=ACCEPTED)
@@ -117,7 +118,8 @@ async def create_server(
 
 @router.get("/{server_id}")
 async def get_server(server_id: str, session: Reading, actor: Viewer, present: Present) -> ServerView:
-    return await views.view(session, await service.get_visible(session, actor, server_id), present)
+    view = await views.view(session, await service.get_visible(session, actor, server_id), present)
+    return view if actor.is_admin else views.guarded(view)
 
 
 @router.patch("/{server_id}", status_code=ACCEPTED)

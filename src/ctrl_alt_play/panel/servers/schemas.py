@@ -158,7 +158,7 @@ class ServerView(BaseModel):
     node_revision: int | None = Field(description="what its node holds; below `revision` until the node was told")
     image: str
     startup: str
-    environment: dict[str, str]
+    environment: dict[str, str] = Field(description="for administrators; owners find what they may see in its startup")
     limits: Limits
     ports: list[Port]
     stop: StopRule

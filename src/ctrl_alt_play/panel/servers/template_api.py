@@ -59,7 +59,7 @@ async def list_upgradable_servers(
     return Upgradables(items=await versions.upgradable(session, template_id, asked, MOST_LISTED))
 
 
-@router.post("/templates/{template_id}/upgrades", status_code=ACCEPTED, tags=["templates"])
+@router.post("/templates/{template_id}/upgrades", tags=["templates"])
 async def upgrade_servers(
     template_id: str, asked: UpgradesRequest, orders: Ordering, show: Showing, actor: Changer
 ) -> UpgradesView:

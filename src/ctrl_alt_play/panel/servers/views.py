@@ -40,6 +40,11 @@ async def view(session: AsyncSession, server: Server, present: Present) -> Serve
     return (await views(session, [server], present))[0]
 
 
+def guarded(view: ServerView) -> ServerView:
+    """For who is no administrator: of the variables they see what the server's startup shows them, for others may be secrets."""
+    return view.model_copy(update={"environment": {}})
+
+
 async def status_view(session: AsyncSession, server: Server, now: datetime, present: Present) -> ServerStatusView:
     node = await nodes.get(session, server.node_id)
     related = await operations.open_or_create(session, [server.id])

@@ -27,6 +27,14 @@ DECIDED = {"image": "Small", "startup": "Usual", "variables": {"MAP": "dm17"}, "
 NEW_SERVER = {
     "name": "bad", "tags": ["a"], "node_id": "first", "owner_id": "absent", "limits": {"memory": 2**29},
     "ports": [{"name": "game", "external": 1, "internal": 1, "protocol": "udp", "address": "127.0.0.1"}], **DECIDED,
+NEW_SERVER = {
+    "name": "bad",
+    "tags": ["a"],
+    "node_id": "first",
+    "owner_id": "absent",
+    "limits": {"memory": 2**29},
+    "ports": [{"name": "game", "external": 1, "internal": 1, "protocol": "udp", "address": "127.0.0.1"}],
+    **DECIDED,
 }
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/auth/login"): {"username": "nobody", "password": "a password"},
@@ -53,6 +61,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/templates/{template_id}/servers/preview"): NEW_SERVER,
     ("POST", "/api/templates/{template_id}/upgrades"): {"version": 1, "servers": ["absent"]},
     ("PATCH", "/api/servers/{server_id}/startup"): {"image": "Small", "startup": "Usual", "variables": {"MAP": "a"}},
+    ("POST", "/api/servers/{server_id}/startup/preview"): {"image": "Small", "variables": {"MAP": "a"}},
     ("POST", "/api/servers/{server_id}/upgrade"): DECIDED,
     ("POST", "/api/servers/{server_id}/upgrade/preview"): DECIDED,
     ("POST", "/api/nodes/{node_id}/orphans/{orphan_id}/adopt"): {"name": "bad", "owner_id": "absent"},

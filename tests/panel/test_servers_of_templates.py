@@ -148,6 +148,10 @@ async def test_owners_see_what_is_theirs_to_see_and_change_what_is_theirs_to_cha
         "variables.RCON_PASSWORD": "the template has no such variable",
         "variables.NONE": "the template has no such variable",
     }
+    preview = await owner.post(f"{path}/preview", bad | {"startup": "Other"}, 200)
+    assert len(fields(preview)) == 5
+    assert (preview["command"], [each["value"] for each in preview["variables"]]) == ("./other", ["x" * 11, "9"])
+    assert await owner.get(path) == theirs
     good = {"variables": {"MAP": "dm6"}, "image": "Large", "startup": "Other"}
     operation = await owner.operation(await owner.patch(path, good, 202))
     assert operation["arguments"] == {"changed": ["environment", "image", "startup"], "revision": 2}

@@ -213,6 +213,172 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/templates/{template_id}/servers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create Server Of Template
+         * @description Without a node it goes to the one with the most room; ports whose number is left out are free ones of the node.
+         */
+        post: operations["create_server_of_template_api_templates__template_id__servers_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/templates/{template_id}/servers/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Server Of Template
+         * @description What would be made of what is decided so far, and all that is wrong with it. Nothing is done, and no port is held.
+         */
+        post: operations["preview_server_of_template_api_templates__template_id__servers_preview_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/templates/{template_id}/upgrades": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Upgradable Servers
+         * @description The template's servers of other versions, and what has to be decided before each can go to that one.
+         */
+        get: operations["list_upgradable_servers_api_templates__template_id__upgrades_get"];
+        put?: never;
+        /**
+         * Upgrade Servers
+         * @description Each by itself, with an operation of its own. Where something has to be decided first nothing is done with that one; sent again,
+         *     what is of that version already stays as it is.
+         */
+        post: operations["upgrade_servers_api_templates__template_id__upgrades_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/servers/{server_id}/startup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Startup */
+        get: operations["get_startup_api_servers__server_id__startup_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Startup
+         * @description As its template's rules allow; owners what is theirs to change. Takes effect at the next start.
+         */
+        patch: operations["change_startup_api_servers__server_id__startup_patch"];
+        trace?: never;
+    };
+    "/api/servers/{server_id}/startup/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Startup
+         * @description What a change would make of it. Nothing is done.
+         */
+        post: operations["preview_startup_api_servers__server_id__startup_preview_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/servers/{server_id}/upgrade/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Upgrade
+         * @description What another version of its template would make of the server. Nothing is done.
+         */
+        post: operations["preview_upgrade_api_servers__server_id__upgrade_preview_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/servers/{server_id}/upgrade": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upgrade Server
+         * @description What people chose stays, what nobody touched follows the template. Takes effect at the next start.
+         */
+        post: operations["upgrade_server_api_servers__server_id__upgrade_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/servers/{server_id}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Roll Back Server
+         * @description To what it was before its last upgrade, but for limits, ports and what else its template has no say in.
+         */
+        post: operations["roll_back_server_api_servers__server_id__rollback_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/servers/{server_id}/console": {
         parameters: {
             query?: never;
@@ -1139,6 +1305,21 @@ export interface components {
             lines?: string[] | null;
         };
         /**
+         * Choice
+         * @description An image, or a startup command.
+         */
+        Choice: {
+            /**
+             * Name
+             * @description by which the template has it; null: none of its own
+             */
+            name: string | null;
+            /** Value */
+            value: string;
+            /** Options */
+            options: components["schemas"]["Option"][];
+        };
+        /**
          * Columns
          * @description A value for each step; null where nothing was measured.
          */
@@ -1769,11 +1950,25 @@ export interface components {
              */
             compared_with?: number | null;
         };
-        /**
-         * Installer
-         * @description A script that fills a new server's folder, and the image in which it runs.
-         */
-        "Installer-Output": {
+        /** InputView */
+        InputView: {
+            /**
+             * Kind
+             * @description how it is best asked for; a switch has two options: off and on
+             * @enum {string}
+             */
+            kind: "text" | "secret" | "switch" | "choice" | "integer" | "number";
+            /** Options */
+            options: string[];
+            /** Least */
+            least: number | null;
+            /** Most */
+            most: number | null;
+            /** Is Required */
+            is_required: boolean;
+        };
+        /** InstallerView */
+        InstallerView: {
             /** Image */
             image: string;
             /** Entrypoint */
@@ -2206,6 +2401,13 @@ export interface components {
              */
             deadline_at: string;
         };
+        /** Option */
+        Option: {
+            /** Name */
+            name: string;
+            /** Value */
+            value: string;
+        };
         /**
          * OrphanView
          * @description A container that carries our labels and that the node's agent does not know. Nothing is done with it until someone adopts it.
@@ -2335,6 +2537,25 @@ export interface components {
             /** Variable */
             variable?: string | null;
         };
+        /**
+         * PortChoice
+         * @description What is left out is as the template has it for a port of that name; the number is then a free one of the node.
+         */
+        PortChoice: {
+            /**
+             * Name
+             * @description what it is for: one of the template's, or another
+             */
+            name: string;
+            /** External */
+            external?: number | null;
+            /** Internal */
+            internal?: number | null;
+            /** Protocol */
+            protocol?: ("tcp" | "udp" | "both") | null;
+            /** Address */
+            address?: string | null;
+        };
         /** Preview */
         Preview: {
             /**
@@ -2361,6 +2582,21 @@ export interface components {
              */
             document: string | null;
         };
+        /**
+         * PreviewView
+         * @description What would be made, and what is wrong with it.
+         */
+        PreviewView: {
+            /** Node Id */
+            node_id: string | null;
+            /** Ports */
+            ports: components["schemas"]["AskedPort"][];
+            /** @description null where none can be made of it */
+            recipe: components["schemas"]["Recipe"] | null;
+            startup: components["schemas"]["StartupView"] | null;
+            /** Problems */
+            problems: components["schemas"]["Problem"][];
+        };
         /** Probe */
         Probe: {
             /**
@@ -2380,6 +2616,13 @@ export interface components {
              */
             protocol?: string | null;
         };
+        /** Problem */
+        Problem: {
+            /** Field */
+            field: string;
+            /** Message */
+            message: string;
+        };
         /**
          * ProgressView
          * @description How far it is, as its node last told; not kept.
@@ -2391,6 +2634,84 @@ export interface components {
             percent: number | null;
             /** Message */
             message: string;
+        };
+        /** Recipe */
+        Recipe: {
+            /** Image */
+            image: string;
+            /**
+             * Startup
+             * @description the command; empty: what the image itself runs
+             * @default
+             */
+            startup: string;
+            /** Environment */
+            environment?: {
+                [key: string]: string;
+            };
+            /**
+             * @default {
+             *       "memory": 0,
+             *       "swap": 0,
+             *       "disk": 0,
+             *       "cpu": 0
+             *     }
+             */
+            limits: components["schemas"]["Limits"];
+            /**
+             * Ports
+             * @default []
+             */
+            ports: components["schemas"]["AskedPort"][];
+            /**
+             * @default {
+             *       "signal": "SIGTERM",
+             *       "timeout": 30
+             *     }
+             */
+            stop: components["schemas"]["StopRule"];
+            /**
+             * @default {
+             *       "text": [],
+             *       "strip_ansi": false,
+             *       "timeout": 300,
+             *       "lost": 0
+             *     }
+             */
+            readiness: components["schemas"]["ctrl_alt_play__panel__servers__recipe__Readiness"];
+            /**
+             * @default {
+             *       "restart": true,
+             *       "backoff": [
+             *         2,
+             *         10,
+             *         30,
+             *         60
+             *       ],
+             *       "limit": 5,
+             *       "window": 600,
+             *       "clean": "stop",
+             *       "then": "stop"
+             *     }
+             */
+            crash: components["schemas"]["CrashPolicy"];
+            query?: components["schemas"]["ctrl_alt_play__panel__servers__recipe__Query"] | null;
+            /**
+             * @default {
+             *       "tty": false,
+             *       "keep_bytes": 20971520,
+             *       "keep_days": 30
+             *     }
+             */
+            console: components["schemas"]["ConsoleRule"];
+            /**
+             * Configuration
+             * @default []
+             */
+            configuration: components["schemas"]["ctrl_alt_play__panel__servers__recipe__ConfigurationFile"][];
+            /** @default command */
+            launch: components["schemas"]["Launch"];
+            installer?: components["schemas"]["ctrl_alt_play__panel__servers__recipe__Installer"] | null;
         };
         /** Redemption */
         Redemption: {
@@ -2514,6 +2835,121 @@ export interface components {
             tags?: string[] | null;
         };
         /**
+         * ServerDraft
+         * @description A server of a template, as far as it is decided.
+         */
+        ServerDraft: {
+            /**
+             * Image
+             * @description by the name that the template gives it
+             */
+            image?: string | null;
+            /**
+             * Startup
+             * @description likewise
+             */
+            startup?: string | null;
+            /**
+             * Variables
+             * @default {}
+             */
+            variables: {
+                [key: string]: string;
+            };
+            /** Name */
+            name?: string | null;
+            /**
+             * Tags
+             * @default []
+             */
+            tags: string[];
+            /**
+             * Node Id
+             * @description left out: the one with the most room
+             */
+            node_id?: string | null;
+            /**
+             * Owner Id
+             * @description left out: whoever makes it
+             */
+            owner_id?: string | null;
+            /**
+             * Version
+             * @description left out: the newest
+             */
+            version?: number | null;
+            /**
+             * @default {
+             *       "memory": 0,
+             *       "swap": 0,
+             *       "disk": 0,
+             *       "cpu": 0
+             *     }
+             */
+            limits: components["schemas"]["Limits"];
+            /**
+             * Ports
+             * @default []
+             */
+            ports: components["schemas"]["PortChoice"][];
+        };
+        /** ServerOfTemplate */
+        ServerOfTemplate: {
+            /**
+             * Image
+             * @description by the name that the template gives it
+             */
+            image?: string | null;
+            /**
+             * Startup
+             * @description likewise
+             */
+            startup?: string | null;
+            /**
+             * Variables
+             * @default {}
+             */
+            variables: {
+                [key: string]: string;
+            };
+            /** Name */
+            name: string;
+            /**
+             * Tags
+             * @default []
+             */
+            tags: string[];
+            /**
+             * Node Id
+             * @description left out: the one with the most room
+             */
+            node_id?: string | null;
+            /**
+             * Owner Id
+             * @description left out: whoever makes it
+             */
+            owner_id?: string | null;
+            /**
+             * Version
+             * @description left out: the newest
+             */
+            version?: number | null;
+            /**
+             * @default {
+             *       "memory": 0,
+             *       "swap": 0,
+             *       "disk": 0,
+             *       "cpu": 0
+             *     }
+             */
+            limits: components["schemas"]["Limits"];
+            /**
+             * Ports
+             * @default []
+             */
+            ports: components["schemas"]["PortChoice"][];
+        };
+        /**
          * ServerSample
          * @description What a running server uses, as its node measured it.
          */
@@ -2560,6 +2996,28 @@ export interface components {
              * @description by the panel's clock
              */
             measured_at: string;
+        };
+        /** ServerStartupView */
+        ServerStartupView: {
+            template: components["schemas"]["TemplateOfServer"] | null;
+            image: components["schemas"]["Choice"];
+            startup: components["schemas"]["Choice"];
+            /**
+             * Command
+             * @description with the variables' values, to look at
+             */
+            command: string;
+            /** Variables */
+            variables: components["schemas"]["VariableView"][];
+            /** @description for administrators */
+            installer: components["schemas"]["InstallerView"] | null;
+            /** Revision */
+            revision: number;
+            /**
+             * Rollback
+             * @description the version that it was of before its last upgrade, for administrators
+             */
+            rollback: number | null;
         };
         /**
          * ServerState
@@ -2686,7 +3144,10 @@ export interface components {
             image: string;
             /** Startup */
             startup: string;
-            /** Environment */
+            /**
+             * Environment
+             * @description for administrators; owners find what they may see in its startup
+             */
             environment: {
                 [key: string]: string;
             };
@@ -2764,6 +3225,74 @@ export interface components {
              * @description there are no users yet
              */
             is_needed: boolean;
+        };
+        /**
+         * StartupChange
+         * @description What is left out stays.
+         */
+        StartupChange: {
+            /**
+             * Image
+             * @description by the name that the template gives it
+             */
+            image?: string | null;
+            /**
+             * Startup
+             * @description likewise
+             */
+            startup?: string | null;
+            /**
+             * Variables
+             * @default {}
+             */
+            variables: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * StartupPreview
+         * @description As it would be, and what is wrong with that.
+         */
+        StartupPreview: {
+            template: components["schemas"]["TemplateOfServer"] | null;
+            image: components["schemas"]["Choice"];
+            startup: components["schemas"]["Choice"];
+            /**
+             * Command
+             * @description with the variables' values, to look at
+             */
+            command: string;
+            /** Variables */
+            variables: components["schemas"]["VariableView"][];
+            /** @description for administrators */
+            installer: components["schemas"]["InstallerView"] | null;
+            /** Revision */
+            revision: number;
+            /**
+             * Rollback
+             * @description the version that it was of before its last upgrade, for administrators
+             */
+            rollback: number | null;
+            /** Problems */
+            problems: components["schemas"]["Problem"][];
+        };
+        /**
+         * StartupView
+         * @description What of a server's start is decided, as far as whoever asks may see it.
+         */
+        StartupView: {
+            template: components["schemas"]["TemplateOfServer"] | null;
+            image: components["schemas"]["Choice"];
+            startup: components["schemas"]["Choice"];
+            /**
+             * Command
+             * @description with the variables' values, to look at
+             */
+            command: string;
+            /** Variables */
+            variables: components["schemas"]["VariableView"][];
+            /** @description for administrators */
+            installer: components["schemas"]["InstallerView"] | null;
         };
         /**
          * State
@@ -2931,7 +3460,7 @@ export interface components {
             };
             /** Denied Files */
             denied_files: string[];
-            installer: components["schemas"]["Installer-Output"] | null;
+            installer: components["schemas"]["ctrl_alt_play__templates__model__Installer"] | null;
             /** Variables */
             variables: components["schemas"]["Variable"][];
             /**
@@ -2993,6 +3522,17 @@ export interface components {
              */
             made: components["schemas"]["MadeServer"][];
         };
+        /** TemplateOfServer */
+        TemplateOfServer: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Version */
+            version: number;
+            /** Newest */
+            newest: number;
+        };
         /** TemplateView */
         TemplateView: {
             /** Id */
@@ -3034,6 +3574,132 @@ export interface components {
              * Format: date-time
              */
             changed_at: string;
+        };
+        /** Upgradable */
+        Upgradable: {
+            /** Server Id */
+            server_id: string;
+            /** Name */
+            name: string;
+            /** Version */
+            version: number;
+            /**
+             * Changes
+             * @description how many parts of it would be others
+             */
+            changes: number;
+            /** Problems */
+            problems: components["schemas"]["Problem"][];
+        };
+        /** Upgradables */
+        Upgradables: {
+            /** Items */
+            items: components["schemas"]["Upgradable"][];
+        };
+        /** UpgradeChange */
+        UpgradeChange: {
+            /**
+             * Part
+             * @description image, startup, variables, ports, stop, readiness, query, configuration, installer, launch
+             */
+            part: string;
+            /**
+             * Name
+             * @description of a variable, a port or a file
+             */
+            name: string | null;
+            /**
+             * Before
+             * @description null: it was not there
+             */
+            before: string | null;
+            /**
+             * After
+             * @description null: it is not there any more
+             */
+            after: string | null;
+        };
+        /**
+         * UpgradeRequest
+         * @description What is left out stays as it was chosen, or follows the template where nobody chose.
+         */
+        UpgradeRequest: {
+            /**
+             * Image
+             * @description by the name that the template gives it
+             */
+            image?: string | null;
+            /**
+             * Startup
+             * @description likewise
+             */
+            startup?: string | null;
+            /**
+             * Variables
+             * @default {}
+             */
+            variables: {
+                [key: string]: string;
+            };
+            /**
+             * Version
+             * @description left out: the newest
+             */
+            version?: number | null;
+        };
+        /**
+         * UpgradeView
+         * @description What an upgrade would make of a server.
+         */
+        UpgradeView: {
+            /** Server Id */
+            server_id: string;
+            /** Version */
+            version: number;
+            /** To */
+            to: number;
+            /** Changes */
+            changes: components["schemas"]["UpgradeChange"][];
+            /**
+             * Kept
+             * @description what is none of the template's, and stays: `before` is what it is, `after` the template's
+             */
+            kept: components["schemas"]["UpgradeChange"][];
+            /**
+             * Problems
+             * @description what has to be decided first
+             */
+            problems: components["schemas"]["Problem"][];
+            /** @description as it would be */
+            startup: components["schemas"]["StartupView"];
+        };
+        /** Upgraded */
+        Upgraded: {
+            /** Server Id */
+            server_id: string;
+            operation: components["schemas"]["OperationView"] | null;
+            /**
+             * Problem
+             * @description why nothing was done
+             */
+            problem: string | null;
+            /** Fields */
+            fields: components["schemas"]["Problem"][];
+        };
+        /** UpgradesRequest */
+        UpgradesRequest: {
+            /**
+             * Version
+             * @description left out: the newest
+             */
+            version?: number | null;
+            /** Servers */
+            servers: string[];
+        };
+        /** UpgradesView */
+        UpgradesView: {
+            /** Items */
+            items: components["schemas"]["Upgraded"][];
         };
         /**
          * UserChange
@@ -3100,6 +3766,32 @@ export interface components {
             rules: string[];
             /** Position */
             position?: number | null;
+        };
+        /** VariableView */
+        VariableView: {
+            /** Name */
+            name: string;
+            /** Description */
+            description: string;
+            /** Environment Name */
+            environment_name: string;
+            /** Value */
+            value: string;
+            /** Default */
+            default: string;
+            /** Rules */
+            rules: string[];
+            /**
+             * Is Viewable
+             * @description by the server's owner
+             */
+            is_viewable: boolean;
+            /**
+             * Is Editable
+             * @description likewise; administrators see and change all
+             */
+            is_editable: boolean;
+            input: components["schemas"]["InputView"];
         };
         /** VersionView */
         VersionView: {
@@ -3213,7 +3905,10 @@ export interface components {
         };
         /** Replacement */
         ctrl_alt_play__panel__servers__recipe__Replacement: {
-            /** Match */
+            /**
+             * Match
+             * @description what a line of a plain text begins with, or the path of a setting
+             */
             match: string;
             /**
              * Value
@@ -3828,6 +4523,364 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_OperationView_"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    create_server_of_template_api_templates__template_id__servers_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name of your choice for this request. Sent again by the same name it is not done again: the operation is the first one's. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                template_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServerOfTemplate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationView"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    preview_server_of_template_api_templates__template_id__servers_preview_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                template_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServerDraft"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewView"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_upgradable_servers_api_templates__template_id__upgrades_get: {
+        parameters: {
+            query?: {
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                template_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upgradables"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    upgrade_servers_api_templates__template_id__upgrades_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                template_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpgradesRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UpgradesView"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_startup_api_servers__server_id__startup_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerStartupView"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_startup_api_servers__server_id__startup_patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name of your choice for this request. Sent again by the same name it is not done again: the operation is the first one's. */
+                "Idempotency-Key"?: string | null;
+                /** @description The `revision` that the change was made from, in quotes: `"7"`. If it is another by now, nothing is changed (412). */
+                "If-Match"?: string | null;
+            };
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartupChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationView"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    preview_startup_api_servers__server_id__startup_preview_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartupChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartupPreview"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    preview_upgrade_api_servers__server_id__upgrade_preview_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpgradeRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UpgradeView"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    upgrade_server_api_servers__server_id__upgrade_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name of your choice for this request. Sent again by the same name it is not done again: the operation is the first one's. */
+                "Idempotency-Key"?: string | null;
+                /** @description The `revision` that the change was made from, in quotes: `"7"`. If it is another by now, nothing is changed (412). */
+                "If-Match"?: string | null;
+            };
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpgradeRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationView"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    roll_back_server_api_servers__server_id__rollback_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name of your choice for this request. Sent again by the same name it is not done again: the operation is the first one's. */
+                "Idempotency-Key"?: string | null;
+                /** @description The `revision` that the change was made from, in quotes: `"7"`. If it is another by now, nothing is changed (412). */
+                "If-Match"?: string | null;
+            };
+            path: {
+                server_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationView"];
                 };
             };
             /** @description Validation Error */

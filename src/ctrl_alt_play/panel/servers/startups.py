@@ -15,8 +15,10 @@ from ctrl_alt_play.panel.servers.template_schemas import (
     InputView,
     InstallerView,
     Option,
+    Problem,
     ServerStartupView,
     StartupChange,
+    StartupPreview,
     StartupView,
     TemplateOfServer,
     VariableView,
@@ -39,19 +41,21 @@ async def template_of(session: AsyncSession, server: Server) -> tuple[Template, 
 
 
 async def view(session: AsyncSession, actor: Actor, server: Server) -> ServerStartupView:
-    specification = service.specification_of(server)
-    found = await template_of(session, server)
+    return _shown(actor, server, await template_of(session, server), service.specification_of(server))
+
+
+def _shown(
+    actor: Actor, server: Server, found: tuple[Template, model.Template] | None, recipe: Recipe
+) -> ServerStartupView:
     before = server.before_upgrade if actor.is_admin else None
-    own = {"revision": server.revision, "rollback": before and before["version"]}
     if found is None:
-        shown = of_recipe(specification, is_admin=actor.is_admin)
+        shown = of_recipe(recipe, is_admin=actor.is_admin)
     else:
         kept, content = found
-        told = TemplateOfServer(
-            id=kept.id, name=content.name, version=server.template_version or 0, newest=kept.version
-        )
-        shown = of_template(told, content, specification, is_admin=actor.is_admin)
-    return ServerStartupView.model_validate({**shown.model_dump(), **own})
+        version = server.template_version or 0
+        told = TemplateOfServer(id=kept.id, name=content.name, version=version, newest=kept.version)
+        shown = of_template(told, content, recipe, is_admin=actor.is_admin)
+    return ServerStartupView(**shown.model_dump(), revision=server.revision, rollback=before and before["version"])
 
 
 def of_recipe(recipe: Recipe, *, is_admin: bool) -> StartupView:
@@ -113,31 +117,57 @@ def changing(actor: Actor, change: StartupChange) -> Remaking:
     """
 
     async def remade(session: AsyncSession, server: Server) -> Remade:
-        found = await template_of(session, server)
-        if found is None:
-            sentence = "The server has no template: change its image, its command and its variables themselves."
-            raise Conflict(sentence, "NO_TEMPLATE")
-        return _changed(service.specification_of(server), found[1], actor, change)
+        _, content = await _template_for(session, server)
+        return _changed(service.specification_of(server), content, actor, change)
 
     return remade
 
 
 def _changed(before: Specification, content: model.Template, actor: Actor, change: StartupChange) -> Remade:
-    problems = [
+    problems = _problems(content, actor, change)
+    if problems:
+        raise Invalid.of(problems)
+    after = _parts(before, content, change)
+    return before.model_copy(update=after), {"changed": sorted(after)}
+
+
+def _problems(content: model.Template, actor: Actor, change: StartupChange) -> list[FieldProblem]:
+    return [
         *rendering.unknown(content.images, change.image, "image"),
         *rendering.unknown(content.startup_commands, change.startup, "startup"),
         *_refused(content, actor, change.variables),
     ]
-    if problems:
-        raise Invalid.of(problems)
+
+
+def _parts(before: Specification, content: model.Template, change: StartupChange) -> dict[str, Any]:
     after: dict[str, Any] = {}
     if change.variables:
         after["environment"] = before.environment | change.variables
     if change.image is not None:
-        after["image"] = content.images[change.image]
+        after["image"] = rendering.picked(content.images, change.image)
     if change.startup is not None:
-        after["startup"] = content.startup_commands[change.startup]
-    return before.model_copy(update=after), {"changed": sorted(after)}
+        after["startup"] = rendering.picked(content.startup_commands, change.startup)
+    return after
+
+
+async def preview(session: AsyncSession, actor: Actor, server: Server, change: StartupChange) -> StartupPreview:
+    """Raises: Conflict, it has no template to hold it to."""
+    found = await _template_for(session, server)
+    problems = _problems(found[1], actor, change)
+    seen = {each.environment_name for each in _visible(found[1], is_admin=actor.is_admin)}
+    theirs = change.model_copy(update={"variables": {n: v for n, v in change.variables.items() if n in seen}})
+    before = service.specification_of(server)
+    after = before.model_copy(update=_parts(before, found[1], theirs))
+    shown = _shown(actor, server, found, after)
+    return StartupPreview(**shown.model_dump(), problems=[Problem(field=p.field, message=p.message) for p in problems])
+
+
+async def _template_for(session: AsyncSession, server: Server) -> tuple[Template, model.Template]:
+    found = await template_of(session, server)
+    if found is None:
+        sentence = "The server has no template: change its image, its command and its variables themselves."
+        raise Conflict(sentence, "NO_TEMPLATE")
+    return found
 
 
 def _refused(content: model.Template, actor: Actor, values: Mapping[str, str]) -> Iterator[FieldProblem]:

@@ -19,6 +19,7 @@ from ctrl_alt_play.panel.servers.template_schemas import (
     ServerOfTemplate,
     ServerStartupView,
     StartupChange,
+    StartupPreview,
     Upgradables,
     Upgraded,
     UpgradeRequest,
@@ -81,6 +82,12 @@ async def upgrade_servers(
 @router.get("/servers/{server_id}/startup", tags=["servers"])
 async def get_startup(server_id: str, session: Reading, actor: Starter) -> ServerStartupView:
     return await startups.view(session, actor, await service.get_visible(session, actor, server_id))
+
+
+@router.post("/servers/{server_id}/startup/preview", tags=["servers"])
+async def preview_startup(server_id: str, change: StartupChange, session: Reading, actor: Starter) -> StartupPreview:
+    """What a change would make of it. Nothing is done."""
+    return await startups.preview(session, actor, await service.get_visible(session, actor, server_id), change)
 
 
 @router.patch("/servers/{server_id}/startup", status_code=ACCEPTED, tags=["servers"])

@@ -140,6 +140,12 @@ class ServerStartupView(StartupView):
     rollback: int | None = Field(description="the version that it was of before its last upgrade, for administrators")
 
 
+class StartupPreview(ServerStartupView):
+    """As it would be, and what is wrong with that."""
+
+    problems: list[Problem]
+
+
 class PreviewView(BaseModel):
     """What would be made, and what is wrong with it."""
 
@@ -150,7 +156,7 @@ class PreviewView(BaseModel):
     problems: list[Problem]
 
 
-class ChangeView(BaseModel):
+class UpgradeChange(BaseModel):
     part: str = Field(
         description="image, startup, variables, ports, stop, readiness, query, configuration, installer, launch"
     )
@@ -165,8 +171,8 @@ class UpgradeView(BaseModel):
     server_id: str
     version: int
     to: int
-    changes: list[ChangeView]
-    kept: list[ChangeView] = Field(
+    changes: list[UpgradeChange]
+    kept: list[UpgradeChange] = Field(
         description="what is none of the template's, and stays: `before` is what it is, `after` the template's"
     )
     problems: list[Problem] = Field(description="what has to be decided first")

@@ -14,10 +14,10 @@ from ctrl_alt_play.panel.servers import drafts, rendering, service, startups, up
 from ctrl_alt_play.panel.servers.changes import Remade, Remaking
 from ctrl_alt_play.panel.servers.rendering import Choices
 from ctrl_alt_play.panel.servers.template_schemas import (
-    ChangeView,
     Problem,
     TemplateOfServer,
     Upgradable,
+    UpgradeChange,
     UpgradeRequest,
     UpgradeView,
 )
@@ -136,8 +136,8 @@ def view(server: Server, step: Step) -> UpgradeView:
         server_id=server.id,
         version=server.template_version or 0,
         to=step.to,
-        changes=[ChangeView.model_validate(each, from_attributes=True) for each in plan.changes],
-        kept=[ChangeView.model_validate(each, from_attributes=True) for each in plan.kept],
+        changes=[UpgradeChange.model_validate(each, from_attributes=True) for each in plan.changes],
+        kept=[UpgradeChange.model_validate(each, from_attributes=True) for each in plan.kept],
         problems=[Problem.model_validate(each, from_attributes=True) for each in plan.problems],
         startup=startups.of_template(told, step.content, plan.specification, is_admin=True),
     )

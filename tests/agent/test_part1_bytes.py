@@ -26,7 +26,7 @@ from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 
 FILE = DATA / "part1_agent.jsonl"
 SECRET = "a-secret-of-the-nodes-own"
-OFFERED = {"protocol", "bootId", "spoolId", "clock", "queries"}
+OFFERED = {"protocol", "bootId", "spoolId", "clock", "queries", "cores", "disk", "diskPath"}
 """What `system_info` tells beside part 1: that the agent could do more. A panel of part 1 ignores it, as all that it does not know."""
 MEASURED = {"os", "arch", "memory", "cpu", "agentVersion"}
 """What is another on every machine."""

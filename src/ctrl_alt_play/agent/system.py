@@ -1,11 +1,13 @@
 """What this machine is, measured."""
 
+import asyncio
 import platform
 
 import psutil
 
 from ctrl_alt_play import __version__
 from ctrl_alt_play.agent.engine.base import EngineInfo
+from ctrl_alt_play.agent.figures.host import disk_of
 from ctrl_alt_play.agent.figures.queries import QUERIES
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.protocol.contents import SystemInfo
@@ -18,12 +20,13 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686"
 
 
 async def system_info(node: Node) -> SystemInfo:
-    """The machine's memory, cores and Docker. An engine that does not answer has no version, and the capability `docker` is left out."""
+    """The machine's memory, cores, disk and Docker. An engine that does not answer has no version, and the capability `docker` is left out."""
     try:
         info: EngineInfo | None = await node.engine.info()
     except Fault:
         info = None
     cores = psutil.cpu_count() or 1
+    disk = await asyncio.to_thread(disk_of, node.folder)
     return SystemInfo(
         node_id=node.id,
         os=platform.system().lower(),
@@ -39,4 +42,7 @@ async def system_info(node: Node) -> SystemInfo:
         spool_id=node.journal.spool_id,
         clock=node.clock.utc(),
         queries=sorted(QUERIES),
+        cores=cores,
+        disk=disk.total if disk else None,
+        disk_path=disk.path if disk else None,
     )

@@ -55,10 +55,13 @@ from ctrl_alt_play.panel.operations.progress import Progress
 from ctrl_alt_play.panel.operations.sweeper import sweep_for_ever
 from ctrl_alt_play.panel.operations.watched import Watched
 from ctrl_alt_play.panel.page import api as page_api
+from ctrl_alt_play.panel.placement import api as placement_api
+from ctrl_alt_play.panel.placement.ranges import Ranges
 from ctrl_alt_play.panel.security import Passwords, Tokens
 from ctrl_alt_play.panel.servers import api as servers_api
 from ctrl_alt_play.panel.servers import template_api
 from ctrl_alt_play.panel.servers.dispatch import Dispatch
+from ctrl_alt_play.panel.servers.maintenance import open_node
 from ctrl_alt_play.panel.servers.orders import Orders
 from ctrl_alt_play.panel.servers.revisions import Revisions
 from ctrl_alt_play.panel.servers.turns import Turns
@@ -109,6 +112,7 @@ def create_app(config: Config, clock: Clock | None = None, tick_s: float = 1.0) 
         accounts_api.users,
         nodes_api.router,
         nodes_api.machines,
+        placement_api.router,
         servers_api.elsewhere,
         templates_api.router,
         events_api.router,
@@ -140,7 +144,8 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state.progress = Progress()
     forget = (state.consoles.forget_node, state.progress.forget_node)
     state.meters = Meters(clock)
-    state.nodes = Nodes(state.database, state.gateway, refusals, state.meters.newest_of_node, clock, forget)
+    state.nodes = Nodes(state.database, state.gateway, refusals, state.meters.newest_of_node, clock, open_node, forget)
+    state.ranges = Ranges(state.database)
     state.enrolments = Enrolments(state.database, state.gateway, clock)
     state.templates = Templates(state.database, Fetcher(config.fetch_networks), clock)
     state.present = Present(state.gateway.last_heard_at, state.meters.newest)

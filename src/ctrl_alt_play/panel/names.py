@@ -1,6 +1,7 @@
 """What people may call things."""
 
 import re
+from ipaddress import ip_address
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -43,6 +44,33 @@ Tag = Annotated[
 Tags = Annotated[tuple[Tag, ...], Field(max_length=10), AfterValidator(_each_once)]
 Category = Annotated[str, StringConstraints(strip_whitespace=True, max_length=64), AfterValidator(_visible)]
 """By which people group templates; empty: none."""
+
+
+def _ip_address(text: str) -> str:
+    """In the one spelling that addresses are compared in."""
+    try:
+        return str(ip_address(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no IP address: give one such as 0.0.0.0, 192.0.2.7 or ::1") from error
+
+
+def _host(text: str) -> str:
+    try:
+        return _ip_address(text.strip("[]"))
+    except ValueError:
+        if len(text) > _LONGEST_HOST or re.fullmatch(rf"{_LABEL}(?:\.{_LABEL})*", text) is None:
+            raise ValueError(
+                f"{text!r} is no host: give a name such as play.example.org, or an IP address, without a port"
+            ) from None
+        return text
+
+
+_LONGEST_HOST = 253
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+
+IpAddress = Annotated[str, AfterValidator(_ip_address)]
+Host = Annotated[str, StringConstraints(strip_whitespace=True, max_length=255), AfterValidator(_host)]
+"""What players type: a name, or an address."""
 NodeId = Annotated[str, _spelled("_.-")]
 """Fits a header, a folder, and a container's label."""
 Username = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True), _spelled("_.@-")]

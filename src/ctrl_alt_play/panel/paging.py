@@ -51,14 +51,19 @@ def read_cursor(cursor: str | None, parts: int) -> tuple[str, ...] | None:
     return tuple(key)
 
 
-def read_number_cursor(cursor: str | None) -> int | None:
-    """As `read_cursor`, where rows go by number."""
-    key = read_cursor(cursor, 1)
+def read_numbers(cursor: str | None, parts: int) -> tuple[int, ...] | None:
+    """As `read_cursor`, where rows go by numbers."""
+    key = read_cursor(cursor, parts)
     if key is None:
         return None
-    if not (key[0].isascii() and key[0].isdigit() and len(key[0]) <= LONGEST_NUMBER):
+    if not all(part.isascii() and part.isdigit() and len(part) <= LONGEST_NUMBER for part in key):
         raise _not_ours()
-    return int(key[0])
+    return tuple(map(int, key))
+
+
+def read_number_cursor(cursor: str | None) -> int | None:
+    key = read_numbers(cursor, 1)
+    return None if key is None else key[0]
 
 
 def _can_be_kept(text: str) -> bool:

@@ -264,6 +264,9 @@ class SystemInfo(News):
     queries: list[str] | None = Field(
         default=None, max_length=256, description="the game queries that it knows, by name"
     )
+    cores: int | None = None
+    disk: int | None = Field(default=None, description="bytes of the disk that servers' files are on")
+    disk_path: str | None = Field(default=None, max_length=4096, description="what `samples` call that disk")
 
 
 class LegacyTraffic(News):

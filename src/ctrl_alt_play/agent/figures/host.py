@@ -96,6 +96,18 @@ class Host:
 
 def disks(folder: Path) -> list[DiskFigures]:
     """The node's own disks, and the one that the servers' files are on, each once. Network disks, which may hang, are left out."""
+    return list(_by_device(folder).values())
+
+
+def disk_of(folder: Path) -> DiskFigures | None:
+    """The disk that the folder is on, as `disks` tells it; None where it cannot be seen."""
+    try:
+        return _by_device(folder).get(folder.stat().st_dev)
+    except OSError:
+        return None
+
+
+def _by_device(folder: Path) -> dict[int, DiskFigures]:
     found: dict[int, DiskFigures] = {}
     for path in [*(each.mountpoint for each in psutil.disk_partitions()), str(folder)]:
         try:
@@ -105,4 +117,4 @@ def disks(folder: Path) -> list[DiskFigures]:
                 found[device] = DiskFigures(path=path, used=usage.used, total=usage.total)
         except OSError:
             continue
-    return list(found.values())
+    return found

@@ -28,13 +28,19 @@ KEPT_S = {SECOND: 600, MINUTE: 7 * 24 * 3600, QUARTER: 366 * 24 * 3600}
 MOST_REMOVED = 1000
 
 _SAMPLES, _SUBJECTS = cast("Table", Sample.__table__), cast("Table", Subject.__table__)  # as mapped, they are tables
-_SERVERS = cast("Table", Server.__table__)
+_SERVERS, _NODES = cast("Table", Server.__table__), cast("Table", Node.__table__)
 _KEY = ("subject_id", "resolution", "at")
 _VALUES = [column.name for column in _SAMPLES.columns if column.name not in _KEY]
 _NEWEST = (
     update(_SERVERS)
     .where(_SERVERS.c.id == bindparam("its_id"), _SERVERS.c.node_id == bindparam("its_node"))
     .values(figures=bindparam("its_figures", type_=_SERVERS.c.figures.type), measured_at=bindparam("its_time"))
+)
+
+_NEWEST_OF_NODES = (
+    update(_NODES)
+    .where(_NODES.c.id == bindparam("its_id"))
+    .values(figures=bindparam("its_figures", type_=_NODES.c.figures.type))
 )
 
 
@@ -95,6 +101,11 @@ def _upsert(dialect: str, rows: Select[Any]) -> sqlite.Insert | postgresql.Inser
 async def write_newest(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
     """As last measured, on the servers themselves: by one statement."""
     await connection.execute(_NEWEST, rows)
+
+
+async def write_newest_of_nodes(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Likewise."""
+    await connection.execute(_NEWEST_OF_NODES, rows)
 
 
 async def to_be_rolled(session: AsyncSession, until: int) -> Sequence[int]:

@@ -3,7 +3,7 @@ loses the minute that runs, one that is stopped loses nothing of it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -14,12 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.db import Database
 from ctrl_alt_play.panel.figures import history
-from ctrl_alt_play.panel.figures.meter import MINUTE, QUARTER, SECOND
+from ctrl_alt_play.panel.figures.meter import MINUTE, QUARTER, SECOND, Meter, Told
 from ctrl_alt_play.panel.figures.meters import Meters
 from ctrl_alt_play.panel.servers.figures import Figures, as_stored
 from ctrl_alt_play.protocol.live import Samples
 
 NEWEST_EVERY_S = 60.0
+USED = {"cpu_percent", "memory_used_bytes", "disks"}
+"""Of a node's figures, what room is judged by."""
 FORGET_EVERY_S = 3600.0
 AT_ONCE = 500
 """Rows in one transaction."""
@@ -71,6 +73,7 @@ class Keeper:
         await self._look_up()
         self._rows = [*self._rows, *self._meters.take_rows(is_end=is_end)][-MOST_WAITING:]
         await self._write_newest()
+        await self._write_newest_of_nodes()
         await self._write_rows()
         await self._roll()
         if not is_end and self._clock.monotonic() - self._forgot_at >= FORGET_EVERY_S:
@@ -105,23 +108,37 @@ class Keeper:
 
     async def _write_newest(self) -> None:
         """At most once a minute for each server: for whoever lists them, and for after a restart."""
-        now_s = self._clock.utc().timestamp()
-        due = [
-            (server_id, meter)
-            for server_id, meter in self._meters.servers()
-            if meter.taken_s > meter.written_s and abs(now_s - meter.written_s) >= NEWEST_EVERY_S
-        ]
-        for piece in _pieces(sorted(due, key=lambda one: one[0]), AT_ONCE):
+        for piece in _pieces(self._take_newest(self._meters.servers()), AT_ONCE):
             rows = []
-            for server_id, meter in piece:
-                sample, meter.written_s = meter.newest, now_s
-                if sample is not None:
-                    figures = as_stored(Figures(**{name: getattr(sample, name) for name in Figures.model_fields}))
-                    its = {"its_id": server_id, "its_node": meter.node_id}
-                    rows.append({**its, "its_figures": figures, "its_time": sample.measured_at})
+            for server_id, node_id, sample in piece:
+                figures = as_stored(Figures(**{name: getattr(sample, name) for name in Figures.model_fields}))
+                its = {"its_id": server_id, "its_node": node_id}
+                rows.append({**its, "its_figures": figures, "its_time": sample.measured_at})
             async with self._database.writing_rows() as connection:
                 await history.write_newest(connection, rows)
             await asyncio.sleep(0)
+
+    async def _write_newest_of_nodes(self) -> None:
+        """Likewise: for whoever looks for room."""
+        for piece in _pieces(self._take_newest(self._meters.nodes()), AT_ONCE):
+            rows = [
+                {"its_id": node_id, "its_figures": sample.model_dump(mode="json", include=USED)}
+                for node_id, _, sample in piece
+            ]
+            async with self._database.writing_rows() as connection:
+                await history.write_newest_of_nodes(connection, rows)
+            await asyncio.sleep(0)
+
+    def _take_newest(self, meters: Iterable[tuple[str, Meter[Told]]]) -> list[tuple[str, str, Told]]:
+        """What is due: the id of each, its node's, and its newest sample."""
+        now_s = self._clock.utc().timestamp()
+        due = []
+        for id_, meter in sorted(meters, key=lambda one: one[0]):
+            sample = meter.newest
+            if meter.taken_s > meter.written_s and abs(now_s - meter.written_s) >= NEWEST_EVERY_S and sample:
+                meter.written_s = now_s
+                due.append((id_, meter.node_id, sample))
+        return due
 
     async def _write_rows(self) -> None:
         while self._rows:

@@ -9,11 +9,11 @@ from sqlalchemy import Table, bindparam, case, select, update
 
 from ctrl_alt_play.panel.intake import axes
 from ctrl_alt_play.panel.intake.taking import Taking
-from ctrl_alt_play.panel.models import Event, Node, Operation, OperationKind, OperationState, Server, User
+from ctrl_alt_play.panel.models import Event, Node, Openness, Operation, OperationKind, OperationState, Server, User
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.outcomes import FORCED, Failure
 from ctrl_alt_play.panel.prepared import Change
-from ctrl_alt_play.panel.servers import endings, service
+from ctrl_alt_play.panel.servers import changes, endings, service
 from ctrl_alt_play.protocol.contents import Action, ServerState, StatusChanged
 from ctrl_alt_play.protocol.part2 import CommandCompleted
 from ctrl_alt_play.protocol.specification import Desired, Hold, Specification
@@ -158,6 +158,9 @@ async def _make(taking: Taking, operation: Operation, specification: Specificati
     await taking.session.flush()
     await service.allocate_free(taking.session, server, specification.ports)
     await _see(taking, server, operation)
+    node = await taking.session.get(Node, operation.node_id)
+    if node is not None and node.openness == Openness.MAINTENANCE and server.hold == Hold.NONE:
+        changes.put_on_hold(server, Hold.MAINTENANCE, now)
 
 
 async def _see(taking: Taking, server: Server, operation: Operation) -> None:

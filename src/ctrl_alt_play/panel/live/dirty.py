@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from ctrl_alt_play.panel.db import Touched
-from ctrl_alt_play.panel.models import Event, Node, Operation, Server, User, UserSession
+from ctrl_alt_play.panel.models import Event, Node, Operation, PortRange, Server, User, UserSession
 
 
 @dataclass(slots=True)
@@ -41,6 +41,8 @@ class Dirty:
                 self.events.add(row.id)
             case Node.__tablename__:
                 self.nodes.add(row.id)
+            case PortRange.__tablename__ if row.node_id is not None:
+                self.nodes.add(row.node_id)
             case User.__tablename__:
                 self.users.add(row.id)
             case UserSession.__tablename__:

@@ -1,7 +1,7 @@
 """What the panel keeps."""
 
 from ctrl_alt_play.panel.models.event import Event
-from ctrl_alt_play.panel.models.node import Node
+from ctrl_alt_play.panel.models.node import Node, Openness
 from ctrl_alt_play.panel.models.operation import OPEN_STATES, Operation, OperationKind, OperationState
 from ctrl_alt_play.panel.models.registry import Registry
 from ctrl_alt_play.panel.models.sample import Sample, Subject
@@ -15,6 +15,7 @@ __all__ = [
     "Allocation",
     "Event",
     "Node",
+    "Openness",
     "Operation",
     "OperationKind",
     "OperationState",

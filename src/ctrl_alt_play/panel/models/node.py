@@ -1,12 +1,21 @@
 """The machines that games run on."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ctrl_alt_play.panel.db import Base
+
+
+class Openness(StrEnum):
+    """`draining`: it takes no new servers. `maintenance`: nor may those run that it has."""
+
+    OPEN = "open"
+    DRAINING = "draining"
+    MAINTENANCE = "maintenance"
 
 
 class Node(Base):
@@ -36,10 +45,13 @@ class Node(Base):
     """How players reach it; None: as its agent's ports say."""
     tags: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     """What servers may ask of their node."""
-    openness: Mapped[str] = mapped_column(String(16), default="open", server_default="open")
-    """`open`; `draining`: takes no new servers; `maintenance`: and those that it has are held down."""
+    openness: Mapped[str] = mapped_column(String(16), default=Openness.OPEN, server_default="open")
+    openness_since: Mapped[datetime | None]
+    """None: it always was."""
     extra_memory: Mapped[int] = mapped_column(default=0, server_default="0")
     """Percent of what the machine has that may be promised beyond it; below 0: that is kept back. As are `extra_cpu` and `extra_disk`."""
     extra_cpu: Mapped[int] = mapped_column(default=0, server_default="0")
     extra_disk: Mapped[int] = mapped_column(default=0, server_default="0")
+    figures: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """What it was last measured to use, as written down from time to time."""
     created_at: Mapped[datetime]

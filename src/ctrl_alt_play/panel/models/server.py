@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from ctrl_alt_play.panel.db import Base
 
@@ -23,6 +23,10 @@ class Server(Base):
     owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
     specification: Mapped[dict[str, Any]] = mapped_column(JSON)
     """Without `hold` and `revision`, which are columns."""
+    memory: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """Its limits once more, to be added up: bytes, percent of one core, bytes. 0: none. They follow the specification by themselves."""
+    cpu: Mapped[float] = mapped_column(default=0, server_default="0")
+    disk: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     revision: Mapped[int] = mapped_column(default=1, server_default="1")
     """Goes up with each change of the specification or the hold."""
     node_revision: Mapped[int | None]
@@ -53,6 +57,12 @@ class Server(Base):
     exit_code: Mapped[int | None]
     last_error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
+
+    @validates("specification")
+    def _keep_limits(self, _: str, specification: dict[str, Any]) -> dict[str, Any]:
+        limits = specification.get("limits") or {}
+        self.memory, self.cpu, self.disk = (limits.get(kind) or 0 for kind in ("memory", "cpu", "disk"))
+        return specification
 
 
 class Allocation(Base):

@@ -8,7 +8,7 @@ from typing import Protocol
 from ctrl_alt_play import __version__, doctor
 from ctrl_alt_play.doctor import ok, problem, span, unknown, warning
 from ctrl_alt_play.panel.gateway.refusals import Reason, Refusal
-from ctrl_alt_play.panel.models import Node
+from ctrl_alt_play.panel.models import Node, Openness
 from ctrl_alt_play.panel.nodes.schemas import System
 from ctrl_alt_play.protocol.doctor import Finding
 from ctrl_alt_play.protocol.messages import OLDEST_VERSION
@@ -99,6 +99,14 @@ _REFUSED = {
 }
 
 
+def _openness(facts: Facts) -> Finding | None:
+    if facts.node.openness != Openness.MAINTENANCE:
+        return None
+    lasting = "" if facts.node.openness_since is None else f" for {_since(facts, facts.node.openness_since)}"
+    seen = f"The node has been in maintenance{lasting}: its servers are held down."
+    return warning("openness", seen, "End it when the work is done: open the node here, or `ctrl-alt-play node open`.")
+
+
 def _strangers(facts: Facts) -> Finding | None:
     """Two agents of one id; or someone at the door while the right one is inside."""
     if facts.rivalry is not None:
@@ -170,6 +178,7 @@ def _revisions(facts: Facts) -> Finding | None:
 
 CHECKS: tuple[Callable[[Facts], Finding | None], ...] = (
     _connection,
+    _openness,
     _strangers,
     _docker,
     _disk,

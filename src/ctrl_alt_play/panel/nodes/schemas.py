@@ -1,11 +1,15 @@
 """Nodes as they travel."""
 
 from datetime import datetime
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ctrl_alt_play.panel.names import Name, NodeId
+from ctrl_alt_play.panel.models import Openness
+from ctrl_alt_play.panel.names import Host, Name, NodeId, Tags
 from ctrl_alt_play.protocol.doctor import Finding
+
+Percent = Annotated[int, Field(ge=-100, le=1000)]
 
 
 class NewNode(BaseModel):
@@ -16,12 +20,28 @@ class NewNode(BaseModel):
 
 
 class NodeChange(BaseModel):
-    """What is left out stays as it is."""
+    """What is left out, or null, stays as it is; but an `address` that is null is none any more."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Name | None = None
     enabled: bool | None = None
+    address: Host | None = Field(default=None, description="how players reach it; null: by no name that is known here")
+    tags: Tags | None = Field(default=None, description="all of them; an empty list: none any more")
+    openness: Openness | None = Field(
+        default=None,
+        description="`draining`: takes no new servers; `maintenance`: those that it has are held down as well, until it is over",
+    )
+    extra_memory: Percent | None = Field(default=None, description="percent promised beyond it; below 0: kept back")
+    extra_cpu: Percent | None = None
+    extra_disk: Percent | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict):
+            return fields
+        return {name: value for name, value in fields.items() if value is not None or name == "address"}
 
 
 class System(BaseModel):
@@ -33,6 +53,9 @@ class System(BaseModel):
     cpu: str | None = None
     docker_version: str | None = None
     agent_version: str | None = None
+    cores: int | None = None
+    disk_bytes: int | None = Field(default=None, description="of the disk that servers' files are on")
+    disk_path: str | None = None
     capabilities: list[str] = []
     networks: dict[str, str] = {}
     queries: list[str] | None = Field(
@@ -50,6 +73,24 @@ class OrphanView(BaseModel):
     is_adoptable: bool = Field(description="it tells itself what it is made of")
 
 
+class Room(BaseModel):
+    """Of one kind: bytes, or of CPU percent of one core."""
+
+    total: int | None = Field(description="what the machine has; null where its agent does not tell")
+    allowed: int | None = Field(
+        description="what may be promised: `total`, with what the node gives beyond or keeps back"
+    )
+    promised: int = Field(description="limits of its servers; of those without one, what they were measured to use")
+    used: int | None = Field(description="by all that runs there, as last written down")
+    free: int | None = Field(description="what may still be promised; below 0: more was than may be")
+
+
+class Capacity(BaseModel):
+    memory: Room
+    cpu: Room
+    disk: Room
+
+
 class NodeView(BaseModel):
     id: str
     name: str
@@ -64,6 +105,14 @@ class NodeView(BaseModel):
     )
     orphans: list[OrphanView]
     servers: int
+    address: str | None = Field(description="how players reach it")
+    tags: list[str]
+    openness: Openness
+    openness_since: datetime | None
+    extra_memory: int = Field(description="percent promised beyond what there is; below 0: kept back")
+    extra_cpu: int
+    extra_disk: int
+    capacity: Capacity
     health: Finding = Field(description="the worst that the panel knows of it; `GET /api/nodes/{id}/doctor` tells all")
     created_at: datetime
 

@@ -1,6 +1,6 @@
 """The rules of nodes: each has a secret of its own, is there while its agent is connected, and goes only when it holds no server."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -13,7 +13,8 @@ from ctrl_alt_play.panel.db import Database, Touched, touch
 from ctrl_alt_play.panel.errors import Conflict, NotFound
 from ctrl_alt_play.panel.gateway.base import Arrival, Gateway
 from ctrl_alt_play.panel.gateway.refusals import Refusals
-from ctrl_alt_play.panel.models import Node, Server
+from ctrl_alt_play.panel.models import Node, Openness, Server
+from ctrl_alt_play.panel.nodes.capacity import PROMISED, capacity_of
 from ctrl_alt_play.panel.nodes.doctor import Facts, Measured, examine
 from ctrl_alt_play.panel.nodes.schemas import NewNode, NodeChange, NodeView, OrphanView, System
 from ctrl_alt_play.panel.paging import read_cursor
@@ -28,9 +29,10 @@ _TABLE = cast("Table", Node.__table__)  # as mapped, it is one
 _BY_IDS = select(Node).where(Node.id.in_(bindparam("ids", expanding=True)))
 _SEEN = update(_TABLE).where(_TABLE.c.id == bindparam("its_id"), _TABLE.c.last_seen_at < bindparam("at"))
 _BEHIND = func.count(case((Server.node_revision < Server.revision, 1)))
-_COUNTS = (func.count(Server.id), _BEHIND)
+_COUNTS = (func.count(Server.id), _BEHIND, *PROMISED)
 _COUNTED = select(Node, *_COUNTS).outerjoin(Server, Server.node_id == Node.id).group_by(Node.id).order_by(Node.id)
 EXAMINE_TIMEOUT_S = 10.0
+Open = Callable[[AsyncSession, Node, Openness, datetime], Awaitable[None]]
 
 
 class Nodes:
@@ -43,16 +45,18 @@ class Nodes:
         refusals: Refusals,
         measured: Callable[[str], Measured | None],
         clock: Clock,
+        open_: Open,
         forget: Sequence[Callable[[str], None]] = (),
     ) -> None:
-        """`measured` tells what a node was last seen to use. `forget` are to be told of one that is removed: those who keep something of
-        nodes in memory.
+        """`measured` tells what a node was last seen to use; `open_` changes what it is open to, and what that means to its servers.
+        `forget` are to be told of one that is removed: those who keep something of nodes in memory.
         """
         self._database = database
         self._gateway = gateway
         self._refusals = refusals
         self._measured = measured
         self._clock = clock
+        self._open = open_
         self._forget = (refusals.forget, *forget)
 
     async def enrol(self, new: NewNode) -> tuple[NodeView, str]:
@@ -63,13 +67,16 @@ class Nodes:
                 raise Conflict(f"There is already a node {new.id}.", "NODE_EXISTS")
             node = new_node(new, secret, self._clock.utc())
             session.add(node)
-        return self._view(node), secret
+            counts = await _count(session, node.id)
+        return self._view(node, *counts), secret
 
     async def change(self, node_id: str, change: NodeChange) -> NodeView:
         async with self._database.writing() as session:
-            node = await get(session, node_id)
-            node.name = change.name if change.name is not None else node.name
-            node.enabled = change.enabled if change.enabled is not None else node.enabled
+            node = await get(session, node_id, lock=True)
+            for name, value in change.model_dump(mode="json", exclude_unset=True, exclude={"openness"}).items():
+                setattr(node, name, value)
+            if change.openness is not None:
+                await self._open(session, node, change.openness, self._clock.utc())
             counts = await _count(session, node_id)
         if not node.enabled:
             self._gateway.disconnect(node_id, "this node was disabled")
@@ -100,7 +107,7 @@ class Nodes:
 
     async def examine(self, session: AsyncSession, node_id: str) -> list[Finding]:
         """What the panel knows, without waiting for the node."""
-        _, behind = await _count(session, node_id)
+        _, behind, *_ = await _count(session, node_id)
         return examine(self._facts(await get(session, node_id), behind))
 
     async def ask_for_examination(self, node_id: str) -> Sequence[Finding]:
@@ -136,7 +143,7 @@ class Nodes:
             behind,
         )
 
-    def _view(self, node: Node, servers: int = 0, behind: int = 0) -> NodeView:
+    def _view(self, node: Node, servers: int, behind: int, *promised: float) -> NodeView:
         facts = self._facts(node, behind)
         return NodeView(
             id=node.id,
@@ -150,6 +157,14 @@ class Nodes:
             protocol_version=node.protocol_version,
             orphans=[_orphan(told) for told in node.orphans],
             servers=servers,
+            address=node.address,
+            tags=node.tags,
+            openness=node.openness,
+            openness_since=node.openness_since,
+            extra_memory=node.extra_memory,
+            extra_cpu=node.extra_cpu,
+            extra_disk=node.extra_disk,
+            capacity=capacity_of(node, promised),
             health=worst(examine(facts)),
             created_at=node.created_at,
         )
@@ -173,8 +188,8 @@ def new_node(new: NewNode, secret: str, now: datetime) -> Node:
     )
 
 
-async def get(session: AsyncSession, node_id: str) -> Node:
-    node = await session.get(Node, node_id)
+async def get(session: AsyncSession, node_id: str, *, lock: bool = False) -> Node:
+    node = await session.get(Node, node_id, with_for_update=lock or None)
     if node is None:
         raise NotFound("There is no such node.")
     return node
@@ -185,10 +200,9 @@ async def by_ids(session: AsyncSession, node_ids: set[str]) -> dict[str, Node]:
     return {node.id: node for node in nodes}
 
 
-async def _count(session: AsyncSession, node_id: str) -> tuple[int, int]:
-    """Its servers, and those of which it holds an older specification than the panel."""
-    servers, behind = (await session.execute(select(*_COUNTS).where(Server.node_id == node_id))).one()
-    return servers, behind
+async def _count(session: AsyncSession, node_id: str) -> Sequence[Any]:
+    """Its servers, those of which it holds an older specification than the panel, and what is `PROMISED` to them."""
+    return (await session.execute(select(*_COUNTS).where(Server.node_id == node_id))).one()
 
 
 async def count_servers(session: AsyncSession, node_id: str) -> int:
@@ -244,4 +258,4 @@ def touched(node_id: str) -> Touched:
 
 def _system(info: SystemInfo) -> dict[str, Any]:
     told = info.model_dump(mode="json", exclude={"node_id", "memory"})
-    return System(memory_bytes=info.memory, **told).model_dump(mode="json")
+    return System(memory_bytes=info.memory, disk_bytes=info.disk, **told).model_dump(mode="json")

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.errors import Conflict, FieldProblem, Invalid, NotFound, Stale
-from ctrl_alt_play.panel.models import OPEN_STATES, Node, Operation, OperationKind, Server, User
+from ctrl_alt_play.panel.models import OPEN_STATES, Node, Openness, Operation, OperationKind, Server, User
 from ctrl_alt_play.panel.security import Actor
 from ctrl_alt_play.panel.servers import service
 from ctrl_alt_play.protocol.contents import ServerState
@@ -32,11 +32,15 @@ async def lock(session: AsyncSession, actor: Actor, server_id: str) -> Server:
     server = await service.get_visible(session, actor, server_id)
     node = await session.get(Node, server.node_id, with_for_update=True)
     await session.refresh(server, with_for_update=True)
-    is_too_old = node is not None and node.system is not None and node.protocol_version == OLDEST_VERSION
-    if is_too_old and not await is_uninstalled(session, server):
+    if node is not None and is_too_old(node) and not await is_uninstalled(session, server):
         sentence = f"The agent of node {server.node_id} is too old to take over a change of a server: upgrade it first."
         raise Conflict(sentence, "AGENT_TOO_OLD")
     return server
+
+
+def is_too_old(node: Node) -> bool:
+    """For changes of servers, so far as its agent told."""
+    return node.system is not None and node.protocol_version == OLDEST_VERSION
 
 
 def ensure_revision(server: Server, revision: int | None) -> None:
@@ -80,7 +84,21 @@ async def respecify(session: AsyncSession, server: Server, specification: Specif
         await service.change(session, server, specification)
 
 
-def hold(server: Server, wanted: Hold, now: datetime) -> None:
+async def hold(session: AsyncSession, server: Server, wanted: Hold, now: datetime) -> None:
+    """Of a server that is `lock`ed. While its node is in maintenance, it is so at the least: then that is what follows another hold.
+
+    Raises: Conflict, it is in maintenance with its node.
+    """
+    node = await session.get(Node, server.node_id)
+    if wanted is Hold.NONE and node is not None and node.openness == Openness.MAINTENANCE:
+        if server.hold == Hold.MAINTENANCE:
+            sentence = f"The server's node, {node.name}, is in maintenance: it is released when that is over."
+            raise Conflict(sentence, "NODE_IN_MAINTENANCE")
+        wanted = Hold.MAINTENANCE
+    put_on_hold(server, wanted, now)
+
+
+def put_on_hold(server: Server, wanted: Hold, now: datetime) -> None:
     if server.hold != wanted:
         server.hold, server.hold_since = wanted, None if wanted is Hold.NONE else now
         service.revise(server)

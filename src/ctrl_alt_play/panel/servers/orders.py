@@ -202,8 +202,8 @@ class Orders:
         async def write(session: AsyncSession) -> Written:
             server = await changes.lock(session, actor, server_id)
             before = endings.memory(server)
-            changes.hold(server, hold, self._clock.utc())
-            arguments = {"revision": server.revision, "hold": hold.value}
+            await changes.hold(session, server, hold, self._clock.utc())
+            arguments = {"revision": server.revision, "hold": server.hold}
             return await self._change(session, server, actor, before, arguments, key)
 
         return await self._place(actor, OperationKind.UPDATE, server_id, write, key)

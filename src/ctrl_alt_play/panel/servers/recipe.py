@@ -3,12 +3,10 @@
 What is asked for is looked at closer than what a node may tell: a mistake is to be found here, not when the game is started.
 """
 
-from ipaddress import ip_address
-from typing import Annotated
-
-from pydantic import AfterValidator, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from ctrl_alt_play.panel.errors import FieldProblem, Invalid
+from ctrl_alt_play.panel.names import IpAddress
 from ctrl_alt_play.panel.servers.images import is_reference
 from ctrl_alt_play.protocol import specification as wire
 from ctrl_alt_play.protocol.specification import Specification
@@ -78,16 +76,8 @@ def _reference(image: str) -> str:
     return image
 
 
-def _address(text: str) -> str:
-    """In the one spelling that addresses are compared in."""
-    try:
-        return str(ip_address(text))
-    except ValueError as error:
-        raise ValueError(f"{text!r} is no IP address: give one such as 0.0.0.0, 192.0.2.7 or ::1") from error
-
-
 class AskedPort(Port):
-    address: Annotated[str, AfterValidator(_address)] = Field(default="0.0.0.0", max_length=45)  # noqa: S104 - games are meant to be reached
+    address: IpAddress = Field(default="0.0.0.0", max_length=45)  # noqa: S104 - games are meant to be reached
 
 
 class Recipe(wire.Recipe):

@@ -34,6 +34,7 @@ class NewServer(Recipe):
     tags: Tags = ()
     node_id: NodeId
     owner_id: OwnerId | None = Field(default=None, description="left out: whoever makes it")
+    force: bool = Field(default=False, description="also where its node has too little left to promise")
 
 
 class ServerChange(Recipe):
@@ -161,6 +162,9 @@ class ServerView(BaseModel):
     environment: dict[str, str] = Field(description="for administrators; owners find what they may see in its startup")
     limits: Limits
     ports: list[Port]
+    addresses: list[str | None] = Field(
+        description="how players reach each of the ports, as host:port; null where only the port is known"
+    )
     stop: StopRule
     readiness: Readiness
     crash: CrashPolicy

@@ -13,17 +13,18 @@ from sqlalchemy import cast as cast_to
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.accounts import service as accounts
-from ctrl_alt_play.panel.db import Database
+from ctrl_alt_play.panel.db import Database, touch
 from ctrl_alt_play.panel.errors import Conflict, FieldProblem, Invalid, NotFound
 from ctrl_alt_play.panel.models import Allocation, Node, Server
+from ctrl_alt_play.panel.nodes import service as nodes
 from ctrl_alt_play.panel.paging import read_cursor
+from ctrl_alt_play.panel.placement.nodes import ensure_open, ensure_room
+from ctrl_alt_play.panel.placement.ports import ANY_ADDRESS
 from ctrl_alt_play.panel.security import Actor
 from ctrl_alt_play.panel.servers.recipe import ensure_known
 from ctrl_alt_play.panel.servers.schemas import NewServer
 from ctrl_alt_play.protocol.contents import ServerState
 from ctrl_alt_play.protocol.specification import Desired, Hold, Port, Specification
-
-_ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - what a port on all addresses is called
 
 _BY_ID = select(Server).where(Server.id == bindparam("its_id"))
 _OWN_BY_ID = _BY_ID.where(Server.owner_id == bindparam("its_owner"))
@@ -115,12 +116,17 @@ async def remove(session: AsyncSession, server: Server) -> None:
 
 
 async def add(session: AsyncSession, actor: Actor, new: NewServer, now: datetime) -> Server:
-    """Raises: Invalid, for a node or an owner that is not there, or what its node cannot do; Conflict, for a port that another server holds."""
+    """Raises: Invalid, for a node or an owner that is not there, or what its node cannot do; Conflict, for a port that another server holds,
+    or a node that takes no servers, or has no room and is not forced.
+    """
     node = await _node_for(session, new.node_id)
+    ensure_open(node)
     owner_id = await _owner_for(session, new.owner_id or actor.id)
     specification = new.specification()
     _ensure_known_query(node, specification)
     await ensure_free(session, node.id, new.ports)
+    if not new.force:
+        await ensure_room(session, node, new.limits)
     server = Server(
         id=str(uuid4()),
         name=new.name,
@@ -151,6 +157,8 @@ async def change(session: AsyncSession, server: Server, specification: Specifica
     held = {_address(one) for one in await _allocations(session, server)}
     _allocate(session, server, [port for port in specification.ports if _asked(port) not in held])
     revise(server)
+    if specification.limits != specification_of(server).limits:
+        touch(session, nodes.touched(server.node_id))
     server.specification = stored(specification)
 
 
@@ -250,7 +258,8 @@ async def ensure_free(session: AsyncSession, node_id: str, ports: Sequence[Port]
         for allocation, holder in held:
             if _collide(port, allocation):
                 problems.append(FieldProblem(f"ports.{index}.external", f"held by {holder}"))
-                holders.append(f"port {port.external}/{port.protocol} is held by server {holder}")
+                named = "" if port.name is None else f" ({port.name})"
+                holders.append(f"port {port.external}/{port.protocol}{named} is held by server {holder}")
     if problems:
         sentence = f"On node {node_id}, {'; '.join(holders)}: choose another."
         raise Conflict(sentence, "PORT_CONFLICT", tuple(problems))
@@ -258,5 +267,5 @@ async def ensure_free(session: AsyncSession, node_id: str, ports: Sequence[Port]
 
 def _collide(port: Port, allocation: Allocation) -> bool:
     same = (port.external, port.protocol) == (allocation.port, allocation.protocol)
-    everywhere = port.address in _ANY_ADDRESS or allocation.address in _ANY_ADDRESS
+    everywhere = port.address in ANY_ADDRESS or allocation.address in ANY_ADDRESS
     return same and (everywhere or port.address == allocation.address)

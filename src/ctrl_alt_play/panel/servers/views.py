@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ctrl_alt_play.panel.models import Node, Operation, OperationKind, OperationState, Server
+from ctrl_alt_play.panel.models import Node, Operation, OperationKind, OperationState, PortRange, Server
 from ctrl_alt_play.panel.nodes import service as nodes
 from ctrl_alt_play.panel.operations import service as operations
+from ctrl_alt_play.panel.placement.addresses import address_of, named_ranges
 from ctrl_alt_play.panel.servers import status
 from ctrl_alt_play.panel.servers.figures import Figures
 from ctrl_alt_play.panel.servers.schemas import CurrentOperation, ServerStatusView, ServerView
@@ -30,10 +31,14 @@ class Present:
 
 async def views(session: AsyncSession, servers: Sequence[Server], present: Present) -> list[ServerView]:
     by_node = await nodes.by_ids(session, {server.node_id for server in servers})
+    named = await named_ranges(session, by_node)
     related: dict[str, list[Operation]] = {server.id: [] for server in servers}
     for operation in await operations.open_or_create(session, related):
         related[operation.server_id].append(operation)
-    return [_view(server, by_node[server.node_id], related[server.id], present) for server in servers]
+    return [
+        _view(server, by_node[server.node_id], named.get(server.node_id, ()), related[server.id], present)
+        for server in servers
+    ]
 
 
 async def view(session: AsyncSession, server: Server, present: Present) -> ServerView:
@@ -57,7 +62,10 @@ async def status_view(session: AsyncSession, server: Server, now: datetime, pres
     )
 
 
-def _view(server: Server, node: Node, related: Sequence[Operation], present: Present) -> ServerView:
+def _view(
+    server: Server, node: Node, named: Sequence[PortRange], related: Sequence[Operation], present: Present
+) -> ServerView:
+    specification = Specification.model_validate(server.specification)
     return ServerView(
         id=server.id,
         name=server.name,
@@ -69,14 +77,14 @@ def _view(server: Server, node: Node, related: Sequence[Operation], present: Pre
         node_revision=server.node_revision,
         template_id=server.template_id,
         template_version=server.template_version,
-        **_recipe(server),
+        addresses=[address_of(port, node, named) for port in specification.ports],
+        **_recipe(specification),
         **_known(server, node, related, present),
     )
 
 
-def _recipe(server: Server) -> dict[str, Any]:
+def _recipe(specification: Specification) -> dict[str, Any]:
     """Also of a server that was made before there were all of the fields. An installer may be long, and is shown by itself."""
-    specification = Specification.model_validate(server.specification)
     return specification.model_dump(include=set(Recipe.model_fields) - {"installer"})
 
 

@@ -1,5 +1,7 @@
 """Templates and their versions, what servers were made from, ports and places of nodes, and registries of images."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -7,6 +9,8 @@ revision: str = "0010"
 down_revision = "0009"
 branch_labels = None
 depends_on = None
+
+_LIMITS = {"memory": sa.BigInteger, "cpu": sa.Double, "disk": sa.BigInteger}
 
 
 def upgrade() -> None:
@@ -60,12 +64,20 @@ def _servers() -> None:
     op.add_column("servers", sa.Column("template_version", sa.Integer(), nullable=True))
     op.add_column("servers", sa.Column("before_upgrade", sa.JSON(), nullable=True))
     op.create_index("ix_servers_template_id", "servers", ["template_id"])
+    for name, type_ in _LIMITS.items():
+        op.add_column("servers", sa.Column(name, type_(), server_default="0", nullable=False))
+    servers = sa.table("servers", sa.column("specification", sa.JSON), *map(sa.column, _LIMITS))
+    given = {name: servers.c.specification["limits", name].as_float() for name in _LIMITS}
+    told: dict[str, Any] = {name: sa.cast(sa.func.coalesce(given[name], 0), type_) for name, type_ in _LIMITS.items()}
+    op.execute(servers.update().values(told))
 
 
 def _nodes() -> None:
     op.add_column("nodes", sa.Column("address", sa.String(length=255), nullable=True))
     op.add_column("nodes", sa.Column("tags", sa.JSON(), server_default="[]", nullable=False))
     op.add_column("nodes", sa.Column("openness", sa.String(length=16), server_default="open", nullable=False))
+    op.add_column("nodes", sa.Column("openness_since", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("nodes", sa.Column("figures", sa.JSON(), nullable=True))
     for name in ("extra_memory", "extra_cpu", "extra_disk"):
         op.add_column("nodes", sa.Column(name, sa.Integer(), server_default="0", nullable=False))
     op.create_table(
@@ -86,10 +98,10 @@ def _nodes() -> None:
 def downgrade() -> None:
     op.drop_table("registries")
     op.drop_table("port_ranges")
-    for name in ("extra_disk", "extra_cpu", "extra_memory", "openness", "tags", "address"):
+    for name in ("extra_disk", "extra_cpu", "extra_memory", "figures", "openness_since", "openness", "tags", "address"):
         op.drop_column("nodes", name)
     op.drop_index("ix_servers_template_id", "servers")
-    for name in ("before_upgrade", "template_version", "template_id"):
+    for name in ("disk", "cpu", "memory", "before_upgrade", "template_version", "template_id"):
         op.drop_column("servers", name)
     op.drop_table("template_versions")
     op.drop_table("templates")

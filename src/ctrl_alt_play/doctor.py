@@ -101,9 +101,13 @@ def _numbers(version: str) -> tuple[int, ...]:
 def size(count: float) -> str:
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024:
-            return f"{count:.0f} {unit}"
+            return f"{_short(count)} {unit}"
         count /= 1024
-    return f"{count:.1f} TiB"
+    return f"{_short(count)} TiB"
+
+
+def _short(count: float) -> str:
+    return f"{count:.1f}".removesuffix(".0")
 
 
 def span(seconds: float) -> str:

@@ -50,6 +50,8 @@ class Part2Agent:
     consoles: dict[str, ConsoleLog] = field(default_factory=lambda: defaultdict(ConsoleLog))
     queries: list[str] | None = None
     """The game queries that it tells it knows."""
+    machine: Data = field(default_factory=dict)
+    """What it tells of its machine beside that."""
     seq: int = 0
     spool: list[Data] = field(default_factory=list)
     """Events that the panel did not acknowledge."""
@@ -86,7 +88,8 @@ class Part2Agent:
         protocol = {} if self.protocol is None else {"protocol": self.protocol, "spoolId": self.spool_id}
         queries = {} if self.queries is None else {"queries": self.queries}
         await self.tell(
-            "system_info", {"nodeId": self.node_id, "os": "linux", "agentVersion": "1", **protocol, **queries}
+            "system_info",
+            {"nodeId": self.node_id, "os": "linux", "agentVersion": "1", **self.machine, **protocol, **queries},
         )
         self._reader = asyncio.create_task(self._read(self._connection), name=f"agent {self.node_id}")
 

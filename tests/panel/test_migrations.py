@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from alembic import command
 from sqlalchemy import Connection, MetaData, event
+from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.panel.support import make_config
 
 from ctrl_alt_play.clock import SystemClock
@@ -83,6 +85,29 @@ async def test_a_database_with_something_in_it_goes_all_the_way_and_back(tmp_pat
     async with engine.connect() as connection:
         assert (await connection.exec_driver_sql("SELECT count(*) FROM servers")).scalar_one() == 1
         assert (await connection.exec_driver_sql("PRAGMA foreign_key_check")).all() == []
+    await engine.dispose()
+
+
+async def limits_of_before(engine: AsyncEngine) -> None:
+    """Also on a database that was used before."""
+    servers = sa.table("servers", sa.column("specification", sa.JSON))
+    specification = {"limits": {"memory": 8 * 2**30, "cpu": 12.5}}
+    for step, revision in ((command.upgrade, "head"), (command.downgrade, "base"), (command.upgrade, "0009")):
+        async with engine.begin() as connection:
+            await connection.run_sync(lambda plain, step=step, to=revision: step(alembic_config(plain), to))
+    async with engine.begin() as connection:
+        await connection.run_sync(fill)
+        await connection.execute(servers.update().values(specification=specification))
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda plain: command.upgrade(alembic_config(plain), "head"))
+    async with engine.connect() as connection:
+        limits = (await connection.exec_driver_sql("SELECT memory, cpu, disk FROM servers")).one()
+    assert tuple(limits) == (8 * 2**30, 12.5, 0)
+
+
+async def test_limits_of_servers_that_were_there_are_added_up(tmp_path: Path) -> None:
+    engine = make_engine(make_config(tmp_path).database)
+    await limits_of_before(engine)
     await engine.dispose()
 
 

@@ -1,5 +1,6 @@
 """The same panel on PostgreSQL: the migrations, the models, and a server's life."""
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -13,9 +14,11 @@ from typing import Any
 import pytest
 from alembic import command
 from sqlalchemy import select
-from tests.panel.support import PanelUnderTest, make_config, until
+from tests.panel import test_placement, test_ports
+from tests.panel.support import SPECIFICATION, PanelUnderTest, make_config, until
 from tests.panel.test_door import status
 from tests.panel.test_figures import rows, sample, tell, told
+from tests.panel.test_migrations import limits_of_before
 
 from ctrl_alt_play.panel.db import make_engine
 from ctrl_alt_play.panel.intake.recorder import Recorder
@@ -200,3 +203,37 @@ async def test_figures_are_kept_on_postgresql(postgresql: str, tmp_path: Path) -
         await panel.app.state.keeper.forget()
         assert await rows(panel, 900, server_id=server_id) == []
         assert await rows(panel, 60, server_id=server_id) == []
+
+
+async def test_places_are_as_on_sqlite(postgresql: str, tmp_path: Path) -> None:
+    async with PanelUnderTest(make_config(tmp_path, database_url=postgresql)) as panel:
+        await test_placement.test_a_server_without_a_limit_counts_with_what_it_uses(panel)
+        await test_placement.test_of_equals_the_one_that_is_used_least_is_chosen(panel)
+        await test_placement.test_a_node_that_was_chosen_refuses_what_it_has_no_room_for_unless_forced(
+            panel, panel.admin
+        )
+        await test_ports.test_ports_are_given_from_ranges_in_their_order_and_only_where_the_protocol_fits(
+            panel, panel.admin
+        )
+        await test_ports.test_ranges_say_how_much_of_them_is_free_and_who_holds_the_rest(panel, panel.admin)
+        await test_ports.test_a_range_that_servers_hold_ports_of_stays(panel, panel.admin)
+        await test_ports.test_two_creations_at_once_never_get_the_same_port(panel, panel.admin)
+
+
+async def test_two_creations_at_once_never_promise_the_same_room(postgresql: str, tmp_path: Path) -> None:
+    async with PanelUnderTest(make_config(tmp_path, database_url=postgresql)) as panel:
+        node_id = await test_placement.node(panel, "scarce")
+        limits = {"memory": 10 * test_placement.GIB}
+        new = [
+            panel.admin.api.post(
+                "/api/servers", json={**SPECIFICATION, "name": "one", "node_id": node_id, "limits": limits}
+            )
+            for _ in "1234"
+        ]
+        assert sorted([answer.status_code for answer in await asyncio.gather(*new)]) == [202, 409, 409, 409]
+
+
+async def test_limits_of_servers_that_were_there_are_added_up(postgresql: str) -> None:
+    engine = make_engine(postgresql.replace("postgresql:", "postgresql+asyncpg:"))
+    await limits_of_before(engine)
+    await engine.dispose()

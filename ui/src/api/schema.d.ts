@@ -788,6 +788,71 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/nodes/{node_id}/ports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Port Ranges
+         * @description Those that servers are given by themselves; 64 at most. Without any, any port may be given.
+         */
+        get: operations["list_port_ranges_api_nodes__node_id__ports_get"];
+        put?: never;
+        /** Add Port Range */
+        post: operations["add_port_range_api_nodes__node_id__ports_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/nodes/{node_id}/ports/{range_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove Port Range
+         * @description Not while servers hold ports of it.
+         */
+        delete: operations["remove_port_range_api_nodes__node_id__ports__range_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Port Range
+         * @description Not so that ports which servers hold would be outside of it.
+         */
+        patch: operations["change_port_range_api_nodes__node_id__ports__range_id__patch"];
+        trace?: never;
+    };
+    "/api/nodes/{node_id}/allocations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Allocations
+         * @description Ports that servers hold, and whose; with `range_id` those in the way of that range.
+         */
+        get: operations["list_allocations_api_nodes__node_id__allocations_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/operations/{operation_id}/cancel": {
         parameters: {
             query?: never;
@@ -1245,6 +1310,30 @@ export interface components {
              */
             owner_id?: string | null;
         };
+        /**
+         * AllocationView
+         * @description A port of a node, and who holds it.
+         */
+        AllocationView: {
+            /** Port */
+            port: number;
+            /**
+             * Protocol
+             * @enum {string}
+             */
+            protocol: "tcp" | "udp";
+            /** Address */
+            address: string;
+            /**
+             * Name
+             * @description what it is for, where the server says so
+             */
+            name: string | null;
+            /** Server Id */
+            server_id: string;
+            /** Server Name */
+            server_name: string;
+        };
         /** AskedPort */
         AskedPort: {
             /** Internal */
@@ -1267,6 +1356,12 @@ export interface components {
              * @description what it is for: game, query, …
              */
             name?: string | null;
+        };
+        /** Capacity */
+        Capacity: {
+            memory: components["schemas"]["Room"];
+            cpu: components["schemas"]["Room"];
+            disk: components["schemas"]["Room"];
         };
         /** CategoryChange */
         CategoryChange: {
@@ -1638,6 +1733,26 @@ export interface components {
             orphans: components["schemas"]["OrphanView"][];
             /** Servers */
             servers: number;
+            /**
+             * Address
+             * @description how players reach it
+             */
+            address: string | null;
+            /** Tags */
+            tags: string[];
+            openness: components["schemas"]["Openness"];
+            /** Openness Since */
+            openness_since: string | null;
+            /**
+             * Extra Memory
+             * @description percent promised beyond what there is; below 0: kept back
+             */
+            extra_memory: number;
+            /** Extra Cpu */
+            extra_cpu: number;
+            /** Extra Disk */
+            extra_disk: number;
+            capacity: components["schemas"]["Capacity"];
             /** @description the worst that the panel knows of it; `GET /api/nodes/{id}/doctor` tells all */
             health: components["schemas"]["Finding"];
             /**
@@ -2105,6 +2220,33 @@ export interface components {
             name: string;
         };
         /**
+         * NewPortRange
+         * @description Ports of a node that servers are given by themselves.
+         */
+        NewPortRange: {
+            /** First */
+            first: number;
+            /** Last */
+            last: number;
+            /**
+             * Address
+             * @description of the node; 0.0.0.0: all of them
+             * @default 0.0.0.0
+             */
+            address: string;
+            /**
+             * Protocol
+             * @default both
+             * @enum {string}
+             */
+            protocol: "tcp" | "udp" | "both";
+            /**
+             * Alias
+             * @description how players call that address; left out: as the node
+             */
+            alias?: string | null;
+        };
+        /**
          * NewServer
          * @description What the server is made of, and whose it is and where.
          */
@@ -2198,6 +2340,12 @@ export interface components {
              * @description left out: whoever makes it
              */
             owner_id?: string | null;
+            /**
+             * Force
+             * @description also where its node has too little left to promise
+             * @default false
+             */
+            force: boolean;
         };
         /** NewUser */
         NewUser: {
@@ -2213,13 +2361,34 @@ export interface components {
         };
         /**
          * NodeChange
-         * @description What is left out stays as it is.
+         * @description What is left out, or null, stays as it is; but an `address` that is null is none any more.
          */
         NodeChange: {
             /** Name */
             name?: string | null;
             /** Enabled */
             enabled?: boolean | null;
+            /**
+             * Address
+             * @description how players reach it; null: by no name that is known here
+             */
+            address?: string | null;
+            /**
+             * Tags
+             * @description all of them; an empty list: none any more
+             */
+            tags?: string[] | null;
+            /** @description `draining`: takes no new servers; `maintenance`: those that it has are held down as well, until it is over */
+            openness?: components["schemas"]["Openness"] | null;
+            /**
+             * Extra Memory
+             * @description percent promised beyond it; below 0: kept back
+             */
+            extra_memory?: number | null;
+            /** Extra Cpu */
+            extra_cpu?: number | null;
+            /** Extra Disk */
+            extra_disk?: number | null;
         };
         /**
          * NodeSample
@@ -2320,6 +2489,26 @@ export interface components {
             orphans: components["schemas"]["OrphanView"][];
             /** Servers */
             servers: number;
+            /**
+             * Address
+             * @description how players reach it
+             */
+            address: string | null;
+            /** Tags */
+            tags: string[];
+            openness: components["schemas"]["Openness"];
+            /** Openness Since */
+            openness_since: string | null;
+            /**
+             * Extra Memory
+             * @description percent promised beyond what there is; below 0: kept back
+             */
+            extra_memory: number;
+            /** Extra Cpu */
+            extra_cpu: number;
+            /** Extra Disk */
+            extra_disk: number;
+            capacity: components["schemas"]["Capacity"];
             /** @description the worst that the panel knows of it; `GET /api/nodes/{id}/doctor` tells all */
             health: components["schemas"]["Finding"];
             /**
@@ -2328,6 +2517,12 @@ export interface components {
              */
             created_at: string;
         };
+        /**
+         * Openness
+         * @description `draining`: it takes no new servers. `maintenance`: nor may those run that it has.
+         * @enum {string}
+         */
+        Openness: "open" | "draining" | "maintenance";
         /**
          * OperationKind
          * @enum {string}
@@ -2426,6 +2621,16 @@ export interface components {
              * @description it tells itself what it is made of
              */
             is_adoptable: boolean;
+        };
+        /** Page[AllocationView] */
+        Page_AllocationView_: {
+            /** Items */
+            items: components["schemas"]["AllocationView"][];
+            /**
+             * Next Cursor
+             * @description give it as `cursor` for the next page; null on the last
+             */
+            next_cursor: string | null;
         };
         /** Page[CrashReport] */
         Page_CrashReport_: {
@@ -2555,6 +2760,45 @@ export interface components {
             protocol?: ("tcp" | "udp" | "both") | null;
             /** Address */
             address?: string | null;
+        };
+        /**
+         * PortRangeChange
+         * @description What is left out, or null, stays as it is; but an `alias` that is null is none any more.
+         */
+        PortRangeChange: {
+            /** First */
+            first?: number | null;
+            /** Last */
+            last?: number | null;
+            /** Address */
+            address?: string | null;
+            /** Protocol */
+            protocol?: ("tcp" | "udp" | "both") | null;
+            /** Alias */
+            alias?: string | null;
+        };
+        /** PortRangeView */
+        PortRangeView: {
+            /** Id */
+            id: string;
+            /** First */
+            first: number;
+            /** Last */
+            last: number;
+            /** Address */
+            address: string;
+            /**
+             * Protocol
+             * @enum {string}
+             */
+            protocol: "tcp" | "udp" | "both";
+            /** Alias */
+            alias: string | null;
+            /**
+             * Free
+             * @description numbers of it of which no server holds anything
+             */
+            free: number;
         };
         /** Preview */
         Preview: {
@@ -2725,6 +2969,37 @@ export interface components {
              * @description what it was then, it is again: as its next version
              */
             version: number;
+        };
+        /**
+         * Room
+         * @description Of one kind: bytes, or of CPU percent of one core.
+         */
+        Room: {
+            /**
+             * Total
+             * @description what the machine has; null where its agent does not tell
+             */
+            total: number | null;
+            /**
+             * Allowed
+             * @description what may be promised: `total`, with what the node gives beyond or keeps back
+             */
+            allowed: number | null;
+            /**
+             * Promised
+             * @description limits of its servers; of those without one, what they were measured to use
+             */
+            promised: number;
+            /**
+             * Used
+             * @description by all that runs there, as last written down
+             */
+            used: number | null;
+            /**
+             * Free
+             * @description what may still be promised; below 0: more was than may be
+             */
+            free: number | null;
         };
         /** SearchView */
         SearchView: {
@@ -3154,6 +3429,11 @@ export interface components {
             limits: components["schemas"]["Limits"];
             /** Ports */
             ports: components["schemas"]["ctrl_alt_play__panel__servers__recipe__Port"][];
+            /**
+             * Addresses
+             * @description how players reach each of the ports, as host:port; null where only the port is known
+             */
+            addresses: (string | null)[];
             stop: components["schemas"]["StopRule"];
             readiness: components["schemas"]["ctrl_alt_play__panel__servers__recipe__Readiness"];
             crash: components["schemas"]["CrashPolicy"];
@@ -3350,6 +3630,15 @@ export interface components {
             docker_version?: string | null;
             /** Agent Version */
             agent_version?: string | null;
+            /** Cores */
+            cores?: number | null;
+            /**
+             * Disk Bytes
+             * @description of the disk that servers' files are on
+             */
+            disk_bytes?: number | null;
+            /** Disk Path */
+            disk_path?: string | null;
             /**
              * Capabilities
              * @default []
@@ -5788,6 +6077,173 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_port_ranges_api_nodes__node_id__ports_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PortRangeView"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    add_port_range_api_nodes__node_id__ports_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPortRange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PortRangeView"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_port_range_api_nodes__node_id__ports__range_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+                range_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_port_range_api_nodes__node_id__ports__range_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+                range_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PortRangeChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PortRangeView"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_allocations_api_nodes__node_id__allocations_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+                range_id?: string | null;
+            };
+            header?: never;
+            path: {
+                node_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AllocationView_"];
+                };
             };
             /** @description Validation Error */
             422: {

@@ -18,6 +18,7 @@ SERVER = {
     "detail": "crashed: out of memory; starts again at 2026-01-01 12:00:10 UTC",
     "environment": {"MODE": "duel", "MAP": "q3dm17"},
     "ports": [],
+    "addresses": [],
 }
 OPERATION = {
     "id": "cmd_1",

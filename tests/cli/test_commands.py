@@ -177,6 +177,8 @@ def test_what_is_wrong_with_a_node_is_said_beside_the_list(panel: FakePanel) -> 
         "since": "now",
         "system": None,
         "servers": 0,
+        "openness": "open",
+        "tags": [],
     }
     warning = "Two agents use this node's id, from 192.0.2.1 and 192.0.2.2."
     panel.answers["GET", "/api/nodes"] = {

@@ -140,7 +140,9 @@ async def ask(person: Person, method: str, path: str, content: bytes | None = No
 
 async def throw_all(panel: PanelUnderTest) -> None:
     """At a server whose node is away, so that what is taken is written down, and that is all that comes of it."""
-    ids = dict.fromkeys(("user_id", "operation_id", "orphan_id", "session_id", "file"), "absent") | {"node_id": "first"}
+    ids = dict.fromkeys(("user_id", "operation_id", "orphan_id", "session_id", "file", "range_id"), "absent") | {
+        "node_id": "first"
+    }
     ids["server_id"] = await made(panel)
     ids["template_id"] = (await panel.admin.post("/api/templates", {"content": TEMPLATE}, 201))["id"]
     thrown = set()

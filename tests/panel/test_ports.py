@@ -124,7 +124,7 @@ async def test_ranges_say_how_much_of_them_is_free_and_who_holds_the_rest(panel:
     assert (first["free"], second["free"]) == (10, 1)
     name = await add(panel, node_id, port(2000, name="game"), port(2000, "tcp"), port(2003), port(3000, "tcp"))
     other = await add(panel, node_id, port(3000, "udp"), port(4000))
-    found = await admin.get(f"/api/nodes/{node_id}/ports")
+    found = (await admin.get(f"/api/nodes/{node_id}/ports"))["items"]
     assert [(each["id"], each["free"]) for each in found] == [(first["id"], 8), (second["id"], 0)]
     page = await admin.get(f"/api/nodes/{node_id}/allocations", limit=4)
     rest = await admin.get(f"/api/nodes/{node_id}/allocations", limit=4, cursor=page["next_cursor"])
@@ -156,7 +156,7 @@ async def test_a_range_that_servers_hold_ports_of_stays(panel: PanelUnderTest, a
     assert (await admin.patch(path, {"alias": None}))["alias"] is None
     free = await give(admin, node_id, 2005, 2009)
     await admin.delete(f"/api/nodes/{node_id}/ports/{free['id']}")
-    assert len(await admin.get(f"/api/nodes/{node_id}/ports")) == 1
+    assert len((await admin.get(f"/api/nodes/{node_id}/ports"))["items"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def update(
         if env or unset:
             body["environment"] = _environment(found["environment"], env or [], unset or [])
         if tag or untag:
-            body["tags"] = _tags(found["tags"], tag or [], untag or [])
+            body["tags"] = retagged(found["tags"], tag or [], untag or [])
         operation = api.call("PATCH", f"/api/servers/{found['id']}", body)
         show_operation(api, operation, wait=wait, as_json=as_json)
 
@@ -106,7 +106,7 @@ def _environment(present: dict[str, str], changed: list[str], removed: list[str]
     return {name: value for name, value in {**present, **variables}.items() if name not in removed}
 
 
-def _tags(present: list[str], added: list[str], removed: list[str]) -> list[str]:
-    """Likewise. They are in small letters."""
+def retagged(present: list[str], added: list[str], removed: list[str]) -> list[str]:
+    """Tags, which the API takes as a whole as well; they are in small letters."""
     added, removed = ([one.strip().lower() for one in each] for each in (added, removed))
     return [one for one in dict.fromkeys([*present, *added]) if one not in removed]

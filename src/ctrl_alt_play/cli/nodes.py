@@ -4,12 +4,14 @@ from typing import Annotated
 
 import typer
 
+from ctrl_alt_play.cli import places
 from ctrl_alt_play.cli.asking import WaitOption, show_operation
 from ctrl_alt_play.cli.output import JsonOption, say, show_json, show_table
+from ctrl_alt_play.cli.places import NodeArgument
 from ctrl_alt_play.client import Api, Login, as_id
 
 app = typer.Typer(no_args_is_help=True)
-NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="A node's id.")]
+app.add_typer(places.app)
 
 
 @app.command("list")
@@ -24,8 +26,9 @@ def list_(*, as_json: JsonOption = False) -> None:
     for node in nodes:
         system = node["system"] or {}
         state = "online" if node["online"] else ("offline" if node["enabled"] else "disabled")
-        rows.append((node["id"], node["name"], state, node["since"], system.get("docker_version"), node["servers"]))
-    show_table(("ID", "NAME", "STATE", "SINCE", "DOCKER", "SERVERS"), rows)
+        known = (node["since"], node["openness"], ", ".join(node["tags"]) or None, system.get("docker_version"))
+        rows.append((node["id"], node["name"], state, *known, node["servers"]))
+    show_table(("ID", "NAME", "STATE", "SINCE", "OPENNESS", "TAGS", "DOCKER", "SERVERS"), rows)
     for node in nodes:
         if node["warning"]:
             say(f"\n{node['id']}: {node['warning']}", err=True)

@@ -36,11 +36,15 @@ def list_(
         return
     rows = []
     for server in servers:
-        ports = ", ".join(f"{port['external']}/{port['protocol']}" for port in server["ports"])
+        ports = ", ".join(map(_reached, server["ports"], server["addresses"]))
         tags = ", ".join(server["tags"])
         known = (server["status"], server["status_since"], server["node_id"], ports or None, tags or None)
         rows.append((server["id"], server["name"], *known, server["detail"]))
     show_table(("ID", "NAME", "STATUS", "SINCE", "NODE", "PORTS", "TAGS", "DETAIL"), rows)
+
+
+def _reached(port: dict[str, Any], address: str | None) -> str:
+    return f"{address or port['external']}/{port['protocol']}"
 
 
 @app.command()
@@ -50,6 +54,7 @@ def create(
     ],
     tag: Annotated[list[str] | None, typer.Option(help="Its tags, whatever the file says; may be repeated.")] = None,
     *,
+    force: Annotated[bool, typer.Option("--force", help="Also where its node has too little left.")] = False,
     wait: WaitOption = True,
     as_json: JsonOption = False,
 ) -> None:
@@ -61,6 +66,8 @@ def create(
         raise typer.BadParameter(f"{file} is no JSON that can be read: {error}") from error
     if tag and isinstance(body, dict):
         body["tags"] = tag
+    if force and isinstance(body, dict):
+        body["force"] = True
     with Api(Login.load()) as api:
         show_operation(api, api.call("POST", "/api/servers", body), wait=wait, as_json=as_json)
 

@@ -27,6 +27,14 @@ def size(text: str) -> int:
     return int(match[1]) * _UNITS[match[2].upper()]
 
 
+def port_range(text: str) -> dict[str, int]:
+    """`25565-25600`, or one alone."""
+    match = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} are no ports: give some such as 25565-25600, or one")
+    return {"first": int(match[1]), "last": int(match[2] or match[1])}
+
+
 def variable(text: str) -> str:
     name, is_given, _ = text.partition("=")
     if not name or not is_given:

@@ -25,9 +25,9 @@ Service = Annotated[Ranges, Depends(_ranges)]
 
 
 @router.get("/ports")
-async def list_port_ranges(node_id: str, session: Reading) -> list[PortRangeView]:
-    """Those that servers are given by themselves; 64 at most. Without any, any port may be given."""
-    return await ranges.ranges_of(session, node_id)
+async def list_port_ranges(node_id: str, session: Reading) -> Page[PortRangeView]:
+    """Those that servers are given by themselves; there are 64 at most, on one page. Without any, any port may be given."""
+    return Page(items=await ranges.ranges_of(session, node_id), next_cursor=None)
 
 
 @router.post("/ports", status_code=status.HTTP_201_CREATED)

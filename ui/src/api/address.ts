@@ -1,11 +1,18 @@
 import type { Server } from "./client";
 
-const ANYWHERE = ["0.0.0.0", "::"];
+/** Where players find something of a server; `address` is null where the panel knows the port alone. */
+export interface Place {
+  name: string | null;
+  address: string | null;
+  port: number;
+}
 
-/** Where players find it: its first port, and the node's address where the server is bound to one. Null without ports. */
-export function addressOf(server: Server): { host: string | null; port: string } | null {
-  const first = server.ports[0];
-  if (!first) return null;
-  if (ANYWHERE.includes(first.address)) return { host: null, port: `${first.external}` };
-  return { host: first.address.includes(":") ? `[${first.address}]` : first.address, port: `${first.external}` };
+/** Each once, also where it is for both protocols. The first is the game's own. */
+export function placesOf(server: Server): Place[] {
+  const places = server.ports.map(({ name, external }, at) => ({
+    name: name ?? null,
+    address: server.addresses[at] ?? null,
+    port: external,
+  }));
+  return [...new Map(places.map((place) => [`${place.name} ${place.address} ${place.port}`, place])).values()];
 }

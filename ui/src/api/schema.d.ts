@@ -797,7 +797,7 @@ export interface paths {
         };
         /**
          * List Port Ranges
-         * @description Those that servers are given by themselves; 64 at most. Without any, any port may be given.
+         * @description Those that servers are given by themselves; there are 64 at most, on one page. Without any, any port may be given.
          */
         get: operations["list_port_ranges_api_nodes__node_id__ports_get"];
         put?: never;
@@ -2666,6 +2666,16 @@ export interface components {
         Page_OperationView_: {
             /** Items */
             items: components["schemas"]["OperationView"][];
+            /**
+             * Next Cursor
+             * @description give it as `cursor` for the next page; null on the last
+             */
+            next_cursor: string | null;
+        };
+        /** Page[PortRangeView] */
+        Page_PortRangeView_: {
+            /** Items */
+            items: components["schemas"]["PortRangeView"][];
             /**
              * Next Cursor
              * @description give it as `cursor` for the next page; null on the last
@@ -6106,7 +6116,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PortRangeView"][];
+                    "application/json": components["schemas"]["Page_PortRangeView_"];
                 };
             };
             /** @description Validation Error */

@@ -10,6 +10,8 @@ export type Recipe = Omit<Schemas["NewServer"], "name" | "node_id" | "owner_id">
 type Amount = number | null;
 
 export interface PortRow {
+  /** What it is for; kept as it came. */
+  name?: string | null;
   internal: Amount;
   external: Amount;
   protocol: "tcp" | "udp";
@@ -134,7 +136,7 @@ export function asked(form: Form): Recipe {
       cpu: limits.cpu ?? 0,
       io: limits.io,
     },
-    ports: form.ports.map(({ internal, external, protocol, address }) => ({ internal, external, protocol, address })),
+    ports: form.ports.map(({ isProposed: _, ...port }) => port),
     stop: { signal: stop.signal, command: stop.by === "command" ? stop.command : null, timeout: stop.timeout },
     readiness: {
       text: readiness.text.split("\n").filter((line) => line.trim()),

@@ -73,8 +73,6 @@ export const console: typeof english = {
     since: (time) => `seit ${time}`,
     node: "Node",
     address: "Adresse",
-    copyAddress: "Adresse kopieren",
-    port: (port) => `Port ${port}`,
   },
   players: {
     title: "Spieler",

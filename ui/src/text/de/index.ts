@@ -10,6 +10,7 @@ import { settings } from "./settings";
 import { figures } from "./figures";
 import { activity } from "./activity";
 import { nodes } from "./nodes";
+import { places } from "./places";
 import { console } from "./console";
 
 export const de: Texts = {
@@ -22,6 +23,7 @@ export const de: Texts = {
   ...figures,
   ...activity,
   ...nodes,
+  ...places,
   ...account,
   ...design,
   ...console,

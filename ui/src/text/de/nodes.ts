@@ -78,7 +78,6 @@ export const nodes: typeof english = {
     ],
   },
   manage: {
-    rename: "Umbenennen",
     save: "Speichern",
     enable: "Einschalten",
     disable: "Abschalten",
@@ -111,6 +110,7 @@ export const nodes: typeof english = {
     checks: {
       own: "Frage an den Node",
       connection: "Verbindung",
+      openness: "Wartung",
       rivals: "Agenten dieser Kennung",
       docker: "Docker",
       disk: "Festplatte",

@@ -72,8 +72,6 @@ export const console = {
     since: (time: string) => `for ${time}`,
     node: "Node",
     address: "Address",
-    copyAddress: "Copy address",
-    port: (port: string) => `Port ${port}`,
   },
   players: {
     title: "Players",

@@ -9,6 +9,7 @@ import { settings } from "./settings";
 import { figures } from "./figures";
 import { activity } from "./activity";
 import { nodes } from "./nodes";
+import { places } from "./places";
 import { console } from "./console";
 
 /** Every word of the page, in English: the one that all others are held to. A file for each part of the page. */
@@ -22,6 +23,7 @@ export const en = {
   ...figures,
   ...activity,
   ...nodes,
+  ...places,
   ...account,
   ...design,
   ...console,

@@ -75,7 +75,6 @@ export const nodes = {
     ],
   },
   manage: {
-    rename: "Rename",
     save: "Save",
     enable: "Enable",
     disable: "Disable",
@@ -107,6 +106,7 @@ export const nodes = {
     checks: {
       own: "Asking the node",
       connection: "Connection",
+      openness: "Maintenance",
       rivals: "Agents of this id",
       docker: "Docker",
       disk: "Disk",

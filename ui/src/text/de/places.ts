@@ -1,0 +1,61 @@
+import type { places as english } from "../en/places";
+
+export const places: typeof english = {
+  places: {
+    copy: (name) => (name === null ? "Adresse kopieren" : `Adresse von ${name} kopieren`),
+    others: (n) => (n === 1 ? "1 weiterer Port" : `${n} weitere Ports`),
+    openness: { open: "Offen", draining: "Nimmt keine neuen", maintenance: "In Wartung" },
+    become: { open: "Öffnen", draining: "Keine neuen Server", maintenance: "Wartung" },
+    does: {
+      open: "Hier dürfen wieder Server angelegt werden; was die Wartung angehalten hat und laufen soll, startet.",
+      draining: "Hier werden keine neuen Server angelegt; die laufenden laufen weiter.",
+      maintenance:
+        "Keine neuen Server, und die vorhandenen werden gestoppt und bleiben aus, bis der Node wieder geöffnet wird.",
+    },
+    maintainTitle: (name) => `Wartung von ${name} beginnen?`,
+    maintainText: (n) =>
+      `${n === 1 ? "Sein Server wird" : `Seine ${n} Server werden`} gestoppt und bleiben aus, bis du den Node wieder öffnest. Was laufen soll, startet dann wieder; was gesperrt ist, bleibt es. Ein Node, der nicht da ist, holt es nach.`,
+    tag: (tag) => `Hat das Schlagwort ${tag}`,
+    changeOf: (name) => `${name} ändern`,
+    change: "Ändern",
+    address: "Adresse für Spieler",
+    addressHint:
+      "Ein Name oder eine IP-Adresse, unter der Spieler die Server hier erreichen. Leer: Die Seite zeigt nur den Port.",
+    tags: "Schlagwörter",
+    tagsHint: "Durch Kommas getrennt. Server können sie verlangen, etwa ssd oder eu.",
+    extra: "Mehr versprechen, als da ist",
+    extraHint:
+      "Prozent über das hinaus, was die Maschine hat, für Spiele, die nicht alles nutzen, was sie dürfen. Unter 0: So viel bleibt zurück.",
+    capacity: "Kapazität",
+    capacityLead: "Was Servern durch ihre Grenzen versprochen werden darf, und was wirklich genutzt wird.",
+    untold: "Sein Agent sagt nicht, wie viel da ist",
+    free: (amount) => `${amount} noch zu versprechen`,
+    over: (amount) => `${amount} zu viel versprochen`,
+    promised: (amount, allowed) =>
+      allowed === null ? `${amount} versprochen` : `${amount} von ${allowed} versprochen`,
+    used: (amount, total) => (total === null ? `${amount} genutzt` : `${amount} von ${total} genutzt`),
+    unmeasured: "Nutzung nicht gemessen",
+    beyond: (percent) => `${percent} % mehr, als da ist`,
+    back: (percent) => `${percent} % bleiben zurück`,
+    ports: "Ports",
+    noRanges: "Server dürfen jeden Port bekommen. Füge Ports hinzu, dann bekommen sie nur noch diese.",
+    addRange: "Ports hinzufügen",
+    changeRange: "Ports ändern",
+    freeOf: (free, all) => `${free} von ${all} frei`,
+    removeOf: (ports) => `Ports ${ports} entfernen`,
+    remove: "Entfernen",
+    removeText: "Kein Server bekommt sie mehr von selbst. Ports, die Server halten, lassen sich nicht entfernen.",
+    held: "Von Servern gehalten",
+    noneHeld: "Hier hält kein Server einen Port.",
+    more: "Mehr zeigen",
+    first: "Erster",
+    last: "Letzter",
+    lastHint: "Leer: nur einer.",
+    protocol: "Protokoll",
+    both: "TCP und UDP",
+    bound: "Adresse der Maschine",
+    boundHint: "Eine IP-Adresse, die die Maschine hat; 0.0.0.0: alle.",
+    alias: "Spieler nennen sie",
+    aliasHint: "Etwa play.example.org. Leer: wie der Node.",
+  },
+};

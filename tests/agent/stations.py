@@ -15,11 +15,14 @@ from ctrl_alt_play.agent import link as links
 from ctrl_alt_play.agent.config import AgentConfig
 from ctrl_alt_play.agent.figures.exposition import Exposition
 from ctrl_alt_play.agent.health import Health
+from ctrl_alt_play.agent.images import Images
 from ctrl_alt_play.agent.journal import Journal
 from ctrl_alt_play.agent.link import Link
 from ctrl_alt_play.agent.main import sampler_of
 from ctrl_alt_play.agent.metrics import Metrics
 from ctrl_alt_play.agent.outbox import Outbox
+from ctrl_alt_play.agent.pulled import Pulled
+from ctrl_alt_play.agent.registries import Registries
 from ctrl_alt_play.clock import SystemClock
 
 SECRET = "a secret of the node's own".replace(" ", "-")
@@ -62,13 +65,17 @@ async def station(panel: ForeignPanel, tmp_path: Path, monkeypatch: pytest.Monke
     config = AgentConfig(panel_url=panel.url, node_id="node-1", agent_secret=SecretStr(SECRET), health_port=0)
     sampler = sampler_of(home.node, home.fleet, outbox)
     metrics.registry.register(Exposition(sampler))
-    link = Link(config, home.node, home.fleet, outbox, metrics, sampler)
+    registries, pulled = Registries(tmp_path / "registries.json"), Pulled(tmp_path / "pulled.json")
+    home.engine.login_for, home.engine.on_pulled = registries.login_for, pulled.note
+    images = Images(home.engine, home.fleet, registries, pulled, clock, outbox.image_pull)
+    link = Link(config, home.node, home.fleet, images, outbox, metrics, sampler)
     health = Health(config, home.node, home.fleet, link.connection, metrics)
     url = f"http://127.0.0.1:{await health.start()}"
     task = asyncio.create_task(link.run())
     yield Station(panel, home, url, link)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+    await images.close()
     await health.stop()
     await home.kill()
 

@@ -225,7 +225,7 @@ RECORDED = [
 
 def heard(documents: list[dict[str, Any]]) -> list[tuple[str, float | None]]:
     told: list[tuple[str, float | None]] = []
-    pull = Pull(lambda phase, percent: told.append((phase, percent)))
+    pull = Pull(lambda phase, percent, _: told.append((phase, percent)))
     for document in documents:
         pull.take(document)
     return told
@@ -253,6 +253,30 @@ def test_a_pull_without_sizes_has_phases_alone() -> None:
         layer("aaa", "Pull complete"),
     ]
     assert heard(documents) == [("download", None), ("unpack", None)]
+
+
+def test_a_pull_is_said_in_a_sentence_with_its_bytes() -> None:
+    said: list[str] = []
+    pull = Pull(lambda _phase, _percent, message: said.append(message))
+    mib = 2**20
+    for document in (
+        layer("aaa", "Pulling fs layer"),
+        layer("bbb", "Pulling fs layer"),
+        layer("aaa", "Downloading", 12 * mib, 80 * mib),
+        layer("bbb", "Downloading", mib // 2, mib),
+        layer("aaa", "Download complete"),
+        layer("bbb", "Download complete"),
+        layer("aaa", "Extracting", 40 * mib, 80 * mib),
+    ):
+        pull.take(document)
+    assert said == [
+        "Downloading the image.",
+        "Downloading the image: 12 MiB of more than 80 MiB.",
+        "Downloading the image: 12 MiB of 81 MiB.",
+        "Downloading the image: 80 MiB of 81 MiB.",
+        "Unpacking the image: 0 B of 81 MiB.",
+        "Unpacking the image: 40 MiB of 81 MiB.",
+    ]
 
 
 def test_nobody_needs_to_listen() -> None:
@@ -327,9 +351,9 @@ async def engine_of(registry: Registry, folder: Path) -> AsyncIterator[DockerEng
 async def test_a_pull_is_heard_of_once(tmp_path: Path) -> None:
     told: list[tuple[str, float | None]] = []
     async with engine_of(Registry(RECORDED), tmp_path) as engine:
-        await engine.ensure_image("game:1", lambda phase, percent: told.append((phase, percent)))
+        await engine.ensure_image("game:1", lambda phase, percent, _: told.append((phase, percent)))
         assert told == heard(RECORDED)
-        await engine.ensure_image("game:1", lambda phase, percent: told.append((phase, percent)))
+        await engine.ensure_image("game:1", lambda phase, percent, _: told.append((phase, percent)))
         assert told == heard(RECORDED)
 
 

@@ -89,6 +89,21 @@ async def test_a_start_tells_how_far_it_is(home: Household) -> None:
     ]
 
 
+async def test_what_is_repeated_of_a_pull_is_all_that_was_told_of_it(home: Household) -> None:
+    """Of what goes on long it is said again and again that it does."""
+    home.engine.images.clear()
+    home.engine.pulls["game"] = [("download", 40.0)]
+    async with home.engine.holding("create"):
+        create = await home.ask(CREATE, payload=SAYS_SO)
+        await until(lambda: home.teller.steps and home.teller.steps[-1].phase == "container")
+        home.server().steps.tell("download", 40.0, "Downloading the image: 4 MiB of 10 MiB.")
+        home.server().steps.repeat()
+    await home.done(create)
+    told, again = [step for step in home.teller.steps if step.phase == "download"][-2:]
+    assert (told.percent, told.message) == (40.0, "Downloading the image: 4 MiB of 10 MiB.")
+    assert again == told
+
+
 async def test_the_snapshot_tells_what_is_under_way(home: Household) -> None:
     start = await start_waiting(home)
     told = home.server().snapshot().operation

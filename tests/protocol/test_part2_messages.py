@@ -11,6 +11,7 @@ from ctrl_alt_play.protocol.agent_session import AgentSession, Answers
 from ctrl_alt_play.protocol.contents import EVENTS, PAYLOADS, QUESTIONS, TO_AGENT, TO_PANEL, Action, wire
 from ctrl_alt_play.protocol.doctor import Examination
 from ctrl_alt_play.protocol.errors import Fault
+from ctrl_alt_play.protocol.images import ImagePull, ImageRemoval, ImagesPruned, NodeImages
 from ctrl_alt_play.protocol.live import ConsolePage, SearchPage
 from ctrl_alt_play.protocol.messages import INCOMPATIBLE, Event, encode, parse, read
 from ctrl_alt_play.protocol.panel_session import PanelSession
@@ -108,6 +109,10 @@ ANSWERS = {
     Action.CONSOLE_ATTACH: ConsolePage,
     Action.CONSOLE_SEARCH: SearchPage,
     Action.EXAMINE_NODE: Examination,
+    Action.LIST_IMAGES: NodeImages,
+    Action.PULL_IMAGE: ImagePull,
+    Action.REMOVE_IMAGE: ImageRemoval,
+    Action.PRUNE_IMAGES: ImagesPruned,
 }
 
 

@@ -8,6 +8,7 @@ import structlog
 
 from ctrl_alt_play.agent import examination
 from ctrl_alt_play.agent.figures.sampler import Sampler
+from ctrl_alt_play.agent.images import Images
 from ctrl_alt_play.agent.journal import PATIENCE_S
 from ctrl_alt_play.agent.metrics import Metrics
 from ctrl_alt_play.agent.outbox import Outbox
@@ -17,6 +18,9 @@ from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.system import system_info
 from ctrl_alt_play.protocol.agent_session import AgentSession, Request
 from ctrl_alt_play.protocol.contents import (
+    OF_IMAGES,
+    OF_NODE,
+    QUESTIONS,
     Action,
     CancelPayload,
     FileContent,
@@ -28,8 +32,9 @@ from ctrl_alt_play.protocol.contents import (
 )
 from ctrl_alt_play.protocol.doctor import Examination
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.images import ImagePayload, PrunePayload, RegistryLogins
 from ctrl_alt_play.protocol.live import AttachPayload, HistoryPayload, SearchPayload, WatchPayload
-from ctrl_alt_play.protocol.messages import MAX_FRAME_BYTES
+from ctrl_alt_play.protocol.messages import MAX_FRAME_BYTES, News
 
 MOST_AT_ONCE = 256
 FILE_TIMEOUT_S = 10.0
@@ -41,38 +46,38 @@ log = structlog.get_logger(__name__)
 class Desk:
     """The one code path of all requests, in whichever shape they came. Actions are taken in order; questions are answered beside them."""
 
-    def __init__(self, node: Node, fleet: Fleet, outbox: Outbox, metrics: Metrics, sampler: Sampler) -> None:
+    def __init__(
+        self, node: Node, fleet: Fleet, images: Images, outbox: Outbox, metrics: Metrics, sampler: Sampler
+    ) -> None:
         self._node = node
         self._fleet = fleet
+        self._images = images
         self._sampler = sampler
         self._outbox = outbox
         self._metrics = metrics
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
         self._accepting: set[asyncio.Task[None]] = set()
+        of_console = QUESTIONS - OF_NODE
+        self._beside: dict[Action | LegacyRequest, Work] = {
+            Action.GET_STATUS: self._answer_status,
+            Action.SEND_COMMAND: self._send_line,
+            Action.CANCEL: self._cancel,
+            Action.WATCH_FIGURES: self._watch,
+            Action.EXAMINE_NODE: self._examine,
+            Action.KEEP_REGISTRIES: self._keep_registries,
+            **dict.fromkeys(OF_IMAGES, self._answer_about_images),
+            **dict.fromkeys(of_console, self._answer_about_console),
+            LegacyRequest.FILE_READ: self._answer_file,
+            LegacyRequest.FILE_WRITE: self._answer_file,
+            LegacyRequest.SYSTEM_INFO: self._answer_system_info,
+        }
 
     async def serve(self, request: Request, session: AgentSession, tasks: asyncio.TaskGroup) -> None:
         """Serves a request. Returns when it is accepted, refused, or on its way in a task of its own."""
-        work: Work
-        match request.verb:
-            case Action.GET_STATUS:
-                work = self._answer_status
-            case Action.SEND_COMMAND:
-                work = self._send_line
-            case Action.CANCEL:
-                work = self._cancel
-            case Action.WATCH_FIGURES:
-                work = self._watch
-            case Action.EXAMINE_NODE:
-                work = self._examine
-            case Action.CONSOLE_ATTACH | Action.CONSOLE_DETACH | Action.CONSOLE_HISTORY | Action.CONSOLE_SEARCH:
-                work = self._answer_about_console
-            case LegacyRequest.FILE_READ | LegacyRequest.FILE_WRITE:
-                work = self._answer_file
-            case LegacyRequest.SYSTEM_INFO:
-                work = self._answer_system_info
-            case _:
-                await self._carry_through(request, session, self._accept)
-                return
+        work = self._beside.get(request.verb)
+        if work is None:
+            await self._carry_through(request, session, self._accept)
+            return
         await self._room.acquire()
         serve = self._carry_through if request.verb is Action.SEND_COMMAND else self._guarded
         task = tasks.create_task(serve(request, session, work), name=f"{request.verb} {request.server_id}")
@@ -153,6 +158,25 @@ class Desk:
     async def _examine(self, request: Request, session: AgentSession) -> None:
         found = Examination(findings=tuple(await examination.of_node(self._node)))
         self._outbox.answer(session.respond(request, f"{Action.EXAMINE_NODE} command received", wire(found)))
+
+    async def _keep_registries(self, request: Request, session: AgentSession) -> None:
+        if not isinstance(request.content, RegistryLogins):
+            raise Fault(ErrorCode.INVALID_PAYLOAD, "Name the registries.")
+        await self._images.registries.keep(request.content)
+        self._outbox.answer(session.respond(request, f"{Action.KEEP_REGISTRIES} command received", {}))
+
+    async def _answer_about_images(self, request: Request, session: AgentSession) -> None:
+        answer: News
+        match request.verb, request.content:
+            case Action.PULL_IMAGE, ImagePayload(image=image):
+                answer = self._images.pull(image)
+            case _, ImagePayload(image=image):
+                answer = await self._images.remove(image)
+            case _, PrunePayload(everything=everything):
+                answer = await self._images.prune(everything=everything)
+            case _:
+                answer = await self._images.list()
+        self._outbox.answer(session.respond(request, f"{request.verb} command received", wire(answer)))
 
     async def _answer_about_console(self, request: Request, session: AgentSession) -> None:
         server_id, consoles = self._fleet.find(request.server_id).id, self._node.consoles

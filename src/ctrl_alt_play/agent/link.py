@@ -15,6 +15,7 @@ from ctrl_alt_play import logs
 from ctrl_alt_play.agent.config import AgentConfig
 from ctrl_alt_play.agent.desk import Desk
 from ctrl_alt_play.agent.figures.sampler import Sampler
+from ctrl_alt_play.agent.images import Images
 from ctrl_alt_play.agent.metrics import Metrics
 from ctrl_alt_play.agent.outbox import Outbox, Speech
 from ctrl_alt_play.agent.servers.fleet import Fleet
@@ -78,7 +79,14 @@ class Link:
     """Keeps the connection. Games do not depend on it."""
 
     def __init__(
-        self, config: AgentConfig, node: Node, fleet: Fleet, outbox: Outbox, metrics: Metrics, sampler: Sampler
+        self,
+        config: AgentConfig,
+        node: Node,
+        fleet: Fleet,
+        images: Images,
+        outbox: Outbox,
+        metrics: Metrics,
+        sampler: Sampler,
     ) -> None:
         self.connection = Connection()
         self._config = config
@@ -86,7 +94,8 @@ class Link:
         self._fleet = fleet
         self._outbox = outbox
         self._metrics = metrics
-        self._desk = Desk(node, fleet, outbox, metrics, sampler)
+        self._images = images
+        self._desk = Desk(node, fleet, images, outbox, metrics, sampler)
         self._answers = Answers()
         self._reconfigured = asyncio.Event()
         self._hurried = asyncio.Event()
@@ -240,6 +249,8 @@ class Link:
             case Welcome() as welcome:
                 self._fleet.meet(server.server_id for server in welcome.servers)
                 self._outbox.speak_part2(welcome.acked_seq, *self._snapshots(session))
+                for pull in self._images.pulls.values():
+                    self._outbox.image_pull(pull)
                 self._fleet.on_orphans = lambda: self._tell_anew(session)
                 log.info("welcomed", panel_version=welcome.panel_version, acked_seq=welcome.acked_seq)
             case Ack(seq=seq):

@@ -19,10 +19,13 @@ from ctrl_alt_play.agent.figures.exposition import Exposition
 from ctrl_alt_play.agent.figures.host import Host
 from ctrl_alt_play.agent.figures.sampler import Sampler
 from ctrl_alt_play.agent.health import Health
+from ctrl_alt_play.agent.images import Images
 from ctrl_alt_play.agent.journal import Journal
 from ctrl_alt_play.agent.link import Link
 from ctrl_alt_play.agent.metrics import Metrics
 from ctrl_alt_play.agent.outbox import Outbox
+from ctrl_alt_play.agent.pulled import Pulled
+from ctrl_alt_play.agent.registries import Registries
 from ctrl_alt_play.agent.servers import status, telling
 from ctrl_alt_play.agent.servers.fleet import Fleet
 from ctrl_alt_play.agent.servers.node import Node, machine_boot_id
@@ -48,9 +51,10 @@ async def run(config: AgentConfig) -> None:
         for each in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(each, stop.set)
         journal = await Journal.open(config.folder / "journal.db")
-        engine = DockerEngine(config.docker_host)
+        registries, pulled = Registries(config.folder / "registries.json"), Pulled(config.folder / "pulled.json")
+        engine = DockerEngine(config.docker_host, registries.login_for, pulled.note)
         try:
-            await _run_parts(live, supervisor, journal, engine, stop)
+            await _run_parts(live, supervisor, journal, engine, registries, pulled, stop)
         finally:
             await engine.close()
             await journal.close()
@@ -58,7 +62,13 @@ async def run(config: AgentConfig) -> None:
 
 
 async def _run_parts(
-    live: LiveSettings[AgentConfig], supervisor: Supervisor, journal: Journal, engine: DockerEngine, stop: asyncio.Event
+    live: LiveSettings[AgentConfig],
+    supervisor: Supervisor,
+    journal: Journal,
+    engine: DockerEngine,
+    registries: Registries,
+    pulled: Pulled,
+    stop: asyncio.Event,
 ) -> None:
     config, clock, metrics = live.current, SystemClock(), Metrics()
     boot_id = machine_boot_id()
@@ -74,7 +84,8 @@ async def _run_parts(
     fleet = Fleet(node, own_uid=None if is_root else os.geteuid())
     sampler = sampler_of(node, fleet, outbox)
     metrics.registry.register(Exposition(sampler))
-    link = Link(config, node, fleet, outbox, metrics, sampler)
+    images = Images(engine, fleet, registries, pulled, clock, outbox.image_pull)
+    link = Link(config, node, fleet, images, outbox, metrics, sampler)
     live.tell(LINK_SETTINGS, link.reconfigure)
     live.heed(link.hurry)
     health = Health(config, node, fleet, link.connection, metrics)
@@ -94,6 +105,7 @@ async def _run_parts(
             for task in reversed(running):
                 task.cancel()
     finally:
+        await images.close()
         await health.stop()
         await consoles.close()
 

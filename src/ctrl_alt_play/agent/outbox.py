@@ -19,6 +19,7 @@ from ctrl_alt_play.agent.records import OperationRecord, Spooled
 from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.protocol.contents import ErrorReport, Outcome, ServerState, ServerStatus, wire
 from ctrl_alt_play.protocol.errors import Fault
+from ctrl_alt_play.protocol.images import ImagePull
 from ctrl_alt_play.protocol.live import Samples
 from ctrl_alt_play.protocol.messages import Event, Legacy, Message, encode
 from ctrl_alt_play.protocol.part2 import OperationProgress
@@ -114,7 +115,7 @@ class Outbox:
         self._events: deque[tuple[Message, int]] = deque()
         self._fetched = self._sent = self._acked = self._told = 0
         self._is_firm = False
-        self._progress: dict[str, OperationProgress] = {}
+        self._progress: dict[str, Event] = {}
         self._progress_at = 0.0
         self._outputs = Outputs(clock, on_dropped)
         self._figures = Newest()
@@ -189,8 +190,15 @@ class Outbox:
 
     def progress(self, progress: OperationProgress) -> None:
         """The newest of each command goes, at most every `PROGRESS_EVERY_S`; only part 2 knows of it."""
+        self._tell_progress(progress.command_id, Event(event="operation_progress", data=wire(progress)))
+
+    def image_pull(self, pull: ImagePull) -> None:
+        """As `progress`, the newest of each image."""
+        self._tell_progress(f"image {pull.image}", Event(event="image_pull", data=wire(pull)))
+
+    def _tell_progress(self, subject: str, event: Event) -> None:
         if self.speech is Speech.PART2:
-            self._progress[progress.command_id] = progress
+            self._progress[subject] = event
             self._wake.set()
 
     def samples(self, samples: Samples) -> None:
@@ -285,8 +293,7 @@ class Outbox:
     def _perishable(self) -> Message | None:
         if self._progress and self._clock.monotonic() >= self._progress_at:
             self._progress_at = self._clock.monotonic() + PROGRESS_EVERY_S
-            command_id = next(iter(self._progress))
-            return Event(event="operation_progress", data=wire(self._progress.pop(command_id)))
+            return self._progress.pop(next(iter(self._progress)))
         if self._figures:
             return self._figures.take()
         if self.speech is Speech.PART2:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ctrl_alt_play.protocol.errors import ErrorCode
+from ctrl_alt_play.protocol.images import ImagePayload, ImagePull, PrunePayload, RegistryLogins
 from ctrl_alt_play.protocol.live import (
     AttachPayload,
     ConsoleBatch,
@@ -49,17 +50,20 @@ class Action(StrEnum):
     CONSOLE_SEARCH = "console_search"
     WATCH_FIGURES = "watch_figures"
     EXAMINE_NODE = "examine_node"
+    KEEP_REGISTRIES = "keep_registries"
+    LIST_IMAGES = "list_images"
+    PULL_IMAGE = "pull_image"
+    REMOVE_IMAGE = "remove_image"
+    PRUNE_IMAGES = "prune_images"
 
 
-QUESTIONS = frozenset(
-    (
-        *(Action.CONSOLE_ATTACH, Action.CONSOLE_DETACH, Action.CONSOLE_HISTORY, Action.CONSOLE_SEARCH),
-        *(Action.WATCH_FIGURES, Action.EXAMINE_NODE),
-    )
-)
-"""They change nothing that lasts, so they are neither journaled nor ended: the response is all."""
-OF_NODE = frozenset((Action.WATCH_FIGURES, Action.EXAMINE_NODE))
+OF_IMAGES = frozenset((Action.LIST_IMAGES, Action.PULL_IMAGE, Action.REMOVE_IMAGE, Action.PRUNE_IMAGES))
+OF_NODE = frozenset((Action.WATCH_FIGURES, Action.EXAMINE_NODE, Action.KEEP_REGISTRIES, *OF_IMAGES))
 """About no single server: their command names none."""
+QUESTIONS = frozenset(
+    (*(Action.CONSOLE_ATTACH, Action.CONSOLE_DETACH, Action.CONSOLE_HISTORY, Action.CONSOLE_SEARCH), *OF_NODE)
+)
+"""They change nothing of a server, and can be asked again without harm, so they are neither journaled nor ended: the response is all."""
 
 ACCEPTED_STATUS = {
     Action.CREATE_SERVER: "creating",
@@ -331,6 +335,11 @@ PAYLOADS: dict[Action, type[Model]] = {
     Action.CONSOLE_SEARCH: SearchPayload,
     Action.WATCH_FIGURES: WatchPayload,
     Action.EXAMINE_NODE: Nothing,
+    Action.KEEP_REGISTRIES: RegistryLogins,
+    Action.LIST_IMAGES: Nothing,
+    Action.PULL_IMAGE: ImagePayload,
+    Action.REMOVE_IMAGE: ImagePayload,
+    Action.PRUNE_IMAGES: PrunePayload,
 }
 
 EVENTS: dict[str, type[Model]] = {
@@ -342,6 +351,7 @@ EVENTS: dict[str, type[Model]] = {
     "console": ConsoleBatch,
     "samples": Samples,
     "players_changed": PlayersChanged,
+    "image_pull": ImagePull,
 }
 
 TO_AGENT: dict[str, type[Model]] = {
@@ -373,7 +383,7 @@ OF_PART_2 = frozenset(
     (
         *(Action.UPDATE_SERVER, Action.ADOPT_SERVER, Action.REINSTALL_SERVER, Action.CANCEL, *QUESTIONS),
         *("ack", "state_snapshot", "command_completed", "server_crashed", "operation_progress"),
-        *("console", "samples", "players_changed"),
+        *("console", "samples", "players_changed", "image_pull"),
     )
 )
 """Actions, events and messages that nobody knows who speaks part 1. `welcome` is what ends it."""

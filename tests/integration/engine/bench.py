@@ -14,8 +14,9 @@ import pytest
 from tests.fakes.engine import FakeEngine
 from tests.fakes.until import until
 from tests.integration.agent.processes import Docker
+from tests.integration.registry import archive
 
-from ctrl_alt_play.agent.engine.base import Attachment, Change, Container, ContainerState, Engine, Plan
+from ctrl_alt_play.agent.engine.base import Attachment, Change, Container, ContainerState, Engine, Image, Plan
 from ctrl_alt_play.games import GAMES
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import Limits, Port, Specification
@@ -64,6 +65,19 @@ class Bench:
             self.engine.pause(plan.server_id)
         elif self.docker is not None:
             self.docker.run("pause", (await self.look(plan)).id)
+
+    def image(self) -> str:
+        """A new one of a name that no other has, and of a registry that nobody runs."""
+        name = f"127.0.0.1:9/contract-{secrets.token_hex(4)}:1"
+        if isinstance(self.engine, FakeEngine):
+            self.engine.images.add(name)
+        elif self.docker is not None:
+            self.docker.run("import", str(archive(self.folder, secrets.token_bytes(64))), name)
+        return name
+
+    async def listed(self, name: str) -> Image:
+        (found,) = [each for each in await self.engine.list_images() if name in each.names]
+        return found
 
     async def look(self, plan: Plan) -> Container:
         found = await self.engine.inspect(plan.server_id)

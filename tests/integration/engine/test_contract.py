@@ -170,6 +170,37 @@ async def test_a_container_that_is_not_there_is_not_found(bench: Bench, what: st
     assert await bench.engine.inspect("nobody") is None
 
 
+# Images
+
+
+async def test_an_image_is_listed_with_who_uses_it_and_removed_once_nobody_does(bench: Bench) -> None:
+    names = bench.image(), bench.image()
+    plan = await bench.created(image=names[0])
+    used, free = [await bench.listed(name) for name in names]
+    assert (used.names, used.servers, used.others) == ((names[0],), (plan.server_id,), ())
+    assert (free.servers, free.others) == ((), ())
+    assert used.size_bytes > 0
+    assert used.created_at is not None
+    assert used.created_at.tzinfo is not None
+    assert used.id == await bench.engine.image_id(names[0]) == await bench.engine.image_id(used.id)
+    assert await code_of(bench.engine.remove_image(used)) is ErrorCode.INVALID_STATE
+    await bench.engine.remove(plan.server_id)
+    for image in (used, free, free):
+        await bench.engine.remove_image(image)
+    assert [await bench.engine.image_id(name) for name in names] == [None, None]
+    assert await bench.engine.image_bytes() > 0
+
+
+async def test_an_image_that_cannot_be_pulled_stays_as_it_is(bench: Bench) -> None:
+    name = bench.image()
+    before = await bench.engine.image_id(name)
+    assert before is not None
+    assert await code_of(bench.engine.pull_image(name)) is ErrorCode.IMAGE_NOT_FOUND
+    assert await bench.engine.image_id(name) == before
+    await bench.engine.ensure_image(name)
+    await bench.engine.remove_image(await bench.listed(name))
+
+
 # Docker alone
 
 

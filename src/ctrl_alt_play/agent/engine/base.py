@@ -4,7 +4,7 @@ Every method raises `Fault`: `DOCKER_UNAVAILABLE` when nothing answers, `CONTAIN
 best otherwise. None of them waits for ever.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -118,8 +118,39 @@ class Chunk:
     data: bytes
 
 
-OnPull = Callable[[str, float | None], None]
-"""Takes a phase of a pull, `download` or `unpack`, and its percent, where that is known. It must return at once."""
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What the engine keeps of one image. Docker counts what images share for each of them."""
+
+    id: str
+    names: tuple[str, ...] = ()
+    """With their tags. Without one nothing but containers refers to it."""
+    size_bytes: int = 0
+    created_at: datetime | None = None
+    servers: tuple[str, ...] = ()
+    """That have a container of it."""
+    others: tuple[str, ...] = ()
+    """Names of containers of it that are not ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """As whom a registry is asked."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+class OnPull(Protocol):
+    """Takes a phase of a pull, `download` or `unpack`, its percent, where that is known, and a sentence. It must return at once."""
+
+    def __call__(self, phase: str, percent: float | None, message: str = "", /) -> None: ...
+
+
+LoginFor = Callable[[str], Login | None]
+"""As whom the registry of an image is asked; None: as nobody."""
+OnPulled = Callable[[str], Awaitable[None]]
+"""Told the id of each image that was pulled."""
 
 
 class Attachment(Protocol):
@@ -146,6 +177,30 @@ class Engine(Protocol):
 
         Raises:
             Fault: `IMAGE_NOT_FOUND`.
+        """
+        ...
+
+    async def pull_image(self, image: str, on_progress: OnPull | None = None) -> str:
+        """Pulls what the image's name means at its registry today; gives its id. What is here stays where that fails. May take long.
+
+        Raises:
+            Fault: as `ensure_image`.
+        """
+        ...
+
+    async def list_images(self) -> "list[Image]":
+        """All that have a name or that nothing is built upon."""
+        ...
+
+    async def image_bytes(self) -> int:
+        """What all images take on the disk, what they share counted once. Docker before 23 looks at all it has, which may take long."""
+        ...
+
+    async def remove_image(self, image: Image) -> None:
+        """Takes all names from an image, and so removes it; does nothing when there is none.
+
+        Raises:
+            Fault: `INVALID_STATE`, a container uses it.
         """
         ...
 

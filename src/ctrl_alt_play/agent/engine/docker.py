@@ -4,15 +4,17 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any
 
 import aiohttp
+import structlog
 from aiodocker import Docker, DockerError
 from aiodocker.containers import DockerContainer
-from aiodocker.stream import Stream
 
+from ctrl_alt_play.agent.engine import images
+from ctrl_alt_play.agent.engine.attachment import DockerAttachment
 from ctrl_alt_play.agent.engine.base import (
     LOG_BYTES,
     Attachment,
@@ -21,7 +23,10 @@ from ctrl_alt_play.agent.engine.base import (
     Container,
     EngineInfo,
     EngineSetup,
+    Image,
+    LoginFor,
     OnPull,
+    OnPulled,
     Plan,
     Sample,
 )
@@ -38,7 +43,7 @@ from ctrl_alt_play.agent.engine.faults import fault_of, unavailable
 from ctrl_alt_play.agent.engine.ports import conflict, wanted_ports
 from ctrl_alt_play.agent.engine.pull import Pull
 from ctrl_alt_play.agent.engine.stats import disk_of, sample_of
-from ctrl_alt_play.agent.engine.streams import STREAMS, frames, lines, raw
+from ctrl_alt_play.agent.engine.streams import frames, lines, raw
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -48,8 +53,8 @@ PULL_TIMEOUT_S = 1800.0
 EVENTS_TIMEOUT_S = 5.0
 LOG_PAUSE_S = 10.0
 DISK_TIMEOUT_S = 300.0
-WRITE_TIMEOUT_S = 0.8
 LOOKS_AT_ONCE = 16
+log = structlog.get_logger(__name__)
 _WATCHED = ["create", "start", "pause", "unpause", "die", "destroy", "oom"]
 
 
@@ -96,7 +101,11 @@ def _forget(container: DockerContainer) -> None:
 class DockerEngine:
     """One Docker Engine, found by `DOCKER_HOST` or at its usual socket. It need not run yet."""
 
-    def __init__(self, host: str | None = None) -> None:
+    def __init__(
+        self, host: str | None = None, login_for: LoginFor | None = None, on_pulled: OnPulled | None = None
+    ) -> None:
+        self._login_for = login_for
+        self._on_pulled = on_pulled
         self._host = host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
         self._client: Docker | None = None
         self._ids: dict[str, str] = {}
@@ -147,22 +156,42 @@ class DockerEngine:
         if await self.image_id(image) is not None:
             return
         try:
-            async with _translated(PULL_TIMEOUT_S):
-                await self._pull(image, Pull(on_progress))
+            await self.pull_image(image, on_progress)
         except Fault as fault:
-            if fault.code is ErrorCode.DOCKER_UNAVAILABLE:
+            if fault.code is ErrorCode.DOCKER_UNAVAILABLE or await self.image_id(image) is None:
                 raise
-            is_full = fault.code is ErrorCode.INSUFFICIENT_RESOURCES
-            sentence = f"The image {image} is not on this node and could not be pulled: {fault.message}"
-            raise Fault(fault.code if is_full else ErrorCode.IMAGE_NOT_FOUND, sentence) from fault
-        if await self.image_id(image) is None:
-            raise unavailable("the pull broke off")
+            log.warning("local_image_used", image=image, reason=fault.message)
+            if on_progress is not None:
+                on_progress("image", None, f"{fault.message} It has come to this node meanwhile, and is used.")
 
-    async def _pull(self, image: str, pull: Pull) -> None:
-        documents = self._docker.images.pull(image, stream=True)
-        async with aclosing(documents):  # type: ignore[type-var]  # it is a generator
-            async for document in documents:
-                pull.take(document)
+    async def pull_image(self, image: str, on_progress: OnPull | None = None) -> str:
+        login = self._login_for(image) if self._login_for is not None else None
+        try:
+            async with _translated(PULL_TIMEOUT_S):
+                await images.pull(self._docker, image, Pull(on_progress), login)
+        except Fault as fault:
+            raise images.not_pulled(image, fault, has_login=login is not None) from fault
+        id_ = await self.image_id(image)
+        if id_ is None:
+            raise unavailable("the pull broke off")
+        if self._on_pulled is not None:
+            await self._on_pulled(id_)
+        return id_
+
+    async def list_images(self) -> "list[Image]":
+        async with _translated():
+            return await images.listed(self._docker)
+
+    async def image_bytes(self) -> int:
+        async with _translated():
+            return int((await self._usage("image"))["LayersSize"] or 0)
+
+    async def remove_image(self, image: Image) -> None:
+        *names, _ = image.names or ("",)
+        for reference in (*names, image.id):
+            with _none_for(ErrorCode.IMAGE_NOT_FOUND):
+                async with _translated():
+                    await self._docker.images.delete(reference)
 
     async def image_id(self, image: str) -> str | None:
         with _none_for(ErrorCode.IMAGE_NOT_FOUND):
@@ -351,54 +380,15 @@ class DockerEngine:
 
     async def disk_bytes(self) -> int:
         async with _translated(DISK_TIMEOUT_S):
-            timeout = aiohttp.ClientTimeout(total=DISK_TIMEOUT_S)
-            query = self._docker._do_query("system/df", "GET", timeout=timeout)  # noqa: SLF001 - aiodocker does not know it
-            async with await query as response:
-                return disk_of(await response.json())
+            return disk_of(await self._usage())
+
+    async def _usage(self, *kinds: str) -> dict[str, Any]:
+        timeout, params = aiohttp.ClientTimeout(total=DISK_TIMEOUT_S), {"type": list(kinds)}
+        query = self._docker._do_query("system/df", "GET", params=params, timeout=timeout)  # noqa: SLF001 - aiodocker does not know it
+        async with await query as response:
+            return dict(await response.json())
 
     async def close(self) -> None:
         if self._client is not None:
             await self._client.session.close()
             await self._client.close()
-
-
-class DockerAttachment:
-    """A console over Docker's hijacked connection."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-        self._writing: asyncio.Task[None] | None = None
-
-    async def read(self) -> Chunk | None:
-        try:
-            message = await self._stream.read_out()
-        except (aiohttp.ClientError, OSError, DockerError):
-            return None
-        return None if message is None else Chunk(STREAMS.get(message.stream, "stdout"), message.data)
-
-    async def write(self, data: bytes) -> None:
-        """What a game does not read stays in memory, so nothing is written behind a line that was not taken yet."""
-        try:
-            async with asyncio.timeout(WRITE_TIMEOUT_S):
-                if self._writing is not None:
-                    await asyncio.shield(self._writing)
-                self._writing = asyncio.create_task(self._stream.write_in(data))
-                await asyncio.shield(self._writing)
-        except TimeoutError as error:
-            raise Fault(ErrorCode.TIMEOUT, "The game does not read its console: its input is full.") from error
-        except (aiohttp.ClientError, OSError, DockerError, RuntimeError, AssertionError) as error:
-            raise Fault(ErrorCode.INVALID_STATE, "The game's console is closed; it has stopped.") from error
-
-    async def close(self) -> None:
-        if self._writing is not None:
-            self._writing.cancel()
-            await asyncio.gather(self._writing, return_exceptions=True)
-        self._abort()
-        with suppress(AssertionError):  # aiodocker, when the engine has closed the connection already
-            await self._stream.close()
-
-    def _abort(self) -> None:
-        """What a game does not read would otherwise hold the connection open for as long as the game runs."""
-        response = self._stream._resp  # noqa: SLF001 - aiodocker only closes politely
-        if response is not None and response.connection is not None and response.connection.transport is not None:
-            response.connection.transport.abort()

@@ -1,9 +1,11 @@
 """How far the pull of an image is, from what Docker streams of each of its layers."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from ctrl_alt_play.agent.engine.base import OnPull
+from ctrl_alt_play.doctor import size
 
 DOWNLOAD, UNPACK = "download", "unpack"
 
@@ -34,7 +36,7 @@ class Pull:
         if self._phase == DOWNLOAD and all(layer.downloaded == 1 for layer in layers):
             self._phase = UNPACK
         done = [layer.downloaded if self._phase == DOWNLOAD else layer.unpacked for layer in layers]
-        self._tell(_percent(layers, done))
+        self._tell(_percent(layers, done), _sentence(self._phase, layers, done))
 
     def _learn(self, document: dict[str, Any]) -> bool:
         id_, detail = document.get("id", ""), document.get("progressDetail") or {}
@@ -61,7 +63,7 @@ class Pull:
                 return False
         return True
 
-    def _tell(self, percent: float | None) -> None:
+    def _tell(self, percent: float | None, sentence: str) -> None:
         if self._told is not None and self._told[0] == self._phase:
             before = self._told[1]
             if before is not None and (percent is None or percent < before):
@@ -69,7 +71,7 @@ class Pull:
         if (told := (self._phase, percent)) != self._told:
             self._told = told
             if self._on_progress is not None:
-                self._on_progress(*told)
+                self._on_progress(*told, sentence)
 
 
 def _part(current: int, total: int, before: float) -> float:
@@ -84,3 +86,14 @@ def _percent(layers: list[Layer], done: list[float]) -> float | None:
     average = sum(sizes) / len(sizes)
     weights = [layer.size or average for layer in layers]
     return float(int(100 * sum(map(float.__mul__, done, map(float, weights))) / sum(weights)))
+
+
+def _sentence(phase: str, layers: Collection[Layer], done: Collection[float]) -> str:
+    """Such as "Downloading the image: 12 MiB of 80 MiB." Bytes are those of the layers whose size is known yet."""
+    act = "Downloading" if phase == DOWNLOAD else "Unpacking"
+    whole = sum(layer.size for layer in layers)
+    if not whole:
+        return f"{act} the image."
+    come = sum(layer.size * part for layer, part in zip(layers, done, strict=True))
+    is_all = all(layer.size or layer.downloaded == 1 for layer in layers)
+    return f"{act} the image: {size(come)} of {'' if is_all else 'more than '}{size(whole)}."

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -11,7 +10,7 @@ from ipaddress import ip_network
 import structlog
 
 from ctrl_alt_play.agent.consoles.console import Console, Ear
-from ctrl_alt_play.agent.engine.base import Container, Plan
+from ctrl_alt_play.agent.engine.base import Container, OnPull, Plan
 from ctrl_alt_play.agent.engine.container import NETWORK, fingerprint
 from ctrl_alt_play.agent.engine.faults import is_beyond_start
 from ctrl_alt_play.agent.figures.meter import Meter
@@ -29,8 +28,6 @@ LAST_WORDS_S = 1.0
 REOPEN_AFTER_S = 0.5
 LINES_KEPT = 100
 log = structlog.get_logger(__name__)
-OnProgress = Callable[[str, float | None], None]
-"""Takes a phase and its percent, where that is known."""
 
 
 class Game:
@@ -108,7 +105,7 @@ class Game:
         elif self.container is not None and self.container.finished_at is not None and self.launched_at is None:
             await self.console.read_back()
 
-    async def make(self, overtaken: asyncio.Event, on_progress: OnProgress, *, is_spent: bool = False) -> None:
+    async def make(self, overtaken: asyncio.Event, on_progress: OnPull, *, is_spent: bool = False) -> None:
         """Makes folder and container as the specification wants them; a container that is as it should be stays, another is made anew, and so
         is one that is `is_spent`.
 

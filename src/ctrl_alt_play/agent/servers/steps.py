@@ -11,21 +11,27 @@ class Steps:
 
     def __init__(self, server_id: str, inbox: Inbox, node: Node) -> None:
         self.phase: str | None = None
+        self._percent: float | None = None
+        self._message = ""
         self._server_id = server_id
         self._inbox = inbox
         self._node = node
 
-    def tell(self, phase: str, percent: float | None = None) -> None:
-        """What is under way has come so far."""
-        self.phase = phase
+    def tell(self, phase: str, percent: float | None = None, message: str = "", /) -> None:
+        """What is under way has come so far; the message says it to people."""
+        self.phase, self._percent, self._message = phase, percent, message
         if self._inbox.current is not None:
-            self._tell(self._inbox.current.id, phase, percent)
+            self._tell(self._inbox.current.id, phase, percent, message)
 
     def repeat(self) -> None:
         """What is under way, and what waits behind it, is still being seen to."""
         for operation in self._inbox.accepted:
-            is_current = operation is self._inbox.current
-            self._tell(operation.id, (self.phase or "under way") if is_current else "waiting", None)
+            if operation is not self._inbox.current:
+                self._tell(operation.id, "waiting")
+            elif self.phase is None:
+                self._tell(operation.id, "under way")
+            else:
+                self._tell(operation.id, self.phase, self._percent, self._message)
 
     async def note(self, **phase: float) -> None:
         """Is given back with the operation when it is resumed."""
@@ -34,7 +40,9 @@ class Steps:
             current.phase.update(phase)
             await self._node.journal.written(Entry(phase=(current.position, dict(current.phase))))
 
-    def _tell(self, command_id: str | None, phase: str, percent: float | None) -> None:
+    def _tell(self, command_id: str | None, phase: str, percent: float | None = None, message: str = "") -> None:
         if command_id is not None:
-            told = OperationProgress(command_id=command_id, server_id=self._server_id, phase=phase, percent=percent)
+            told = OperationProgress(
+                command_id=command_id, server_id=self._server_id, phase=phase, percent=percent, message=message
+            )
             self._node.teller.progress(told)

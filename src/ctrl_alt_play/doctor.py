@@ -102,7 +102,6 @@ def size(count: float) -> str:
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024:
             return f"{_short(count)} {unit}"
-            return f"{round(count, 1 if count < 10 else None):g} {unit}"
         count /= 1024
     return f"{_short(count)} TiB"
 

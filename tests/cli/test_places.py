@@ -59,9 +59,7 @@ def test_a_change_of_a_node_sends_only_what_is_to_change(
     assert sent(panel, "update", "first", *arguments) == body
 
 
-@pytest.mark.parametrize(
-    ("order", "openness"), [("drain", "draining"), ("maintain", "maintenance"), ("open", "open")]
-)
+@pytest.mark.parametrize(("order", "openness"), [("drain", "draining"), ("maintain", "maintenance"), ("open", "open")])
 def test_a_node_is_drained_held_and_opened(panel: FakePanel, order: str, openness: str) -> None:
     assert sent(panel, order, "first") == {"openness": openness}
 
@@ -88,7 +86,11 @@ def test_ports_are_added_changed_and_removed(panel: FakePanel) -> None:
         done = run("node", "ports", *arguments)
         assert done.exit_code == 0, done.output
     assert panel.changes == [
-        ("POST", "/api/nodes/first/ports", {"first": 2000, "last": 2009, "protocol": "udp", "alias": "play.example.org"}),
+        (
+            "POST",
+            "/api/nodes/first/ports",
+            {"first": 2000, "last": 2009, "protocol": "udp", "alias": "play.example.org"},
+        ),
         ("POST", "/api/nodes/first/ports", {"first": 2000, "last": 2000}),
         ("PATCH", "/api/nodes/first/ports/r1", {"first": 2000, "last": 2019, "alias": None}),
         ("DELETE", "/api/nodes/first/ports/r1", None),

@@ -22,6 +22,9 @@ BECOMES = {
     "kill_server": "stopped",
     "delete_server": "deleted",
 }
+OF_IMAGES = {"list_images", "pull_image", "remove_image", "prune_images"}
+OF_NODE = {"watch_figures", "examine_node", "keep_registries", *OF_IMAGES}
+"""What is about no server, and is answered at once."""
 DESIRES = {"start_server": "on", "restart_server": "on", "stop_server": "off", "kill_server": "off"}
 Data = dict[str, Any]
 
@@ -61,6 +64,8 @@ class Part2Agent:
     is_forgetting_acks: bool = False
     findings: list[Data] = field(default_factory=list)
     """What it finds when it is asked to look at itself."""
+    answers: dict[str, Data] = field(default_factory=dict)
+    """What it says to other questions about its node."""
     part_size: int = 500
     closed_with: int | None = None
     closed_for: str | None = None
@@ -199,9 +204,10 @@ class Part2Agent:
         if action.startswith("console_"):
             await self._answer_console(command)
             return
-        if action in {"watch_figures", "examine_node"}:
-            data = {"findings": self.findings} if action == "examine_node" else {}
-            await self.send({"id": id_, "type": "response", "success": True, "data": data, "timestamp": now()})
+        if action in OF_NODE:
+            data = {"findings": self.findings} if action == "examine_node" else self.answers.get(action, {})
+            if action not in self.unanswered:
+                await self.send({"id": id_, "type": "response", "success": True, "data": data, "timestamp": now()})
             return
         data = {"serverId": command.get("serverId"), "status": "processing"}
         if action == "get_status":

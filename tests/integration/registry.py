@@ -3,8 +3,8 @@
 import base64
 import json
 import shutil
-import tarfile
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -25,9 +25,6 @@ TEMPLATE = read(json.dumps(EGG)).model_dump(mode="json")
 DRAFT = {"document": json.dumps(EGG), "source": "https://example.org/egg.json"}
 DECIDED = {"image": "Small", "startup": "Usual", "variables": {"MAP": "dm17"}, "version": 1}
 NEW_SERVER = {
-    "name": "bad", "tags": ["a"], "node_id": "first", "owner_id": "absent", "limits": {"memory": 2**29},
-    "ports": [{"name": "game", "external": 1, "internal": 1, "protocol": "udp", "address": "127.0.0.1"}], **DECIDED,
-NEW_SERVER = {
     "name": "bad",
     "tags": ["a"],
     "node_id": "first",

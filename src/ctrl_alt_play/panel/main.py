@@ -30,6 +30,8 @@ from ctrl_alt_play.panel.gateway import api as gateway_api
 from ctrl_alt_play.panel.gateway.door import Door
 from ctrl_alt_play.panel.gateway.refusals import Refusals
 from ctrl_alt_play.panel.home import api as home_api
+from ctrl_alt_play.panel.images import api as images_api
+from ctrl_alt_play.panel.images.service import Images
 from ctrl_alt_play.panel.intake.catching_up import CatchingUp
 from ctrl_alt_play.panel.intake.recorder import Recorder
 from ctrl_alt_play.panel.live import api as live_api
@@ -46,6 +48,7 @@ from ctrl_alt_play.panel.migrations import migrate
 from ctrl_alt_play.panel.nodes import api as nodes_api
 from ctrl_alt_play.panel.nodes import service as nodes_service
 from ctrl_alt_play.panel.nodes.enrolment import Enrolments
+from ctrl_alt_play.panel.nodes.pulls import Pulls
 from ctrl_alt_play.panel.nodes.service import Nodes
 from ctrl_alt_play.panel.noted import Noted
 from ctrl_alt_play.panel.operations import api as operations_api
@@ -57,6 +60,9 @@ from ctrl_alt_play.panel.operations.watched import Watched
 from ctrl_alt_play.panel.page import api as page_api
 from ctrl_alt_play.panel.placement import api as placement_api
 from ctrl_alt_play.panel.placement.ranges import Ranges
+from ctrl_alt_play.panel.registries import api as registries_api
+from ctrl_alt_play.panel.registries.service import Registries
+from ctrl_alt_play.panel.sealing import Seal
 from ctrl_alt_play.panel.security import Passwords, Tokens
 from ctrl_alt_play.panel.servers import api as servers_api
 from ctrl_alt_play.panel.servers import template_api
@@ -113,6 +119,8 @@ def create_app(config: Config, clock: Clock | None = None, tick_s: float = 1.0) 
         nodes_api.router,
         nodes_api.machines,
         placement_api.router,
+        images_api.router,
+        registries_api.router,
         servers_api.elsewhere,
         templates_api.router,
         events_api.router,
@@ -132,7 +140,8 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state.clock, state.tick_s = clock, tick_s
     state.config, state.counted = config, Counted()
     state.database = TimedDatabase(state.counted, config.database)
-    state.tokens = Tokens(config.signing_key(), clock)
+    signing_key = config.signing_key()
+    state.tokens = Tokens(signing_key, clock)
     state.sessions = Sessions(state.database, clock)
     passwords = Passwords()
     state.accounts = Accounts(state.database, passwords, state.tokens, state.sessions, clock)
@@ -144,7 +153,12 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state.progress = Progress()
     forget = (state.consoles.forget_node, state.progress.forget_node)
     state.meters = Meters(clock)
-    state.nodes = Nodes(state.database, state.gateway, refusals, state.meters.newest_of_node, clock, open_node, forget)
+    pulls = Pulls()
+    state.nodes = Nodes(
+        state.database, state.gateway, refusals, state.meters.newest_of_node, pulls, clock, open_node, forget
+    )
+    state.images = Images(state.database, state.gateway)
+    state.registries = Registries(state.database, state.gateway, Seal(signing_key), clock)
     state.ranges = Ranges(state.database)
     state.enrolments = Enrolments(state.database, state.gateway, clock)
     state.templates = Templates(state.database, Fetcher(config.fetch_networks), clock)
@@ -153,7 +167,8 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
     state.live = Hub(state.database, shown, state.consoles, clock)
     _wire_figures(app, clock)
     state.database.listen(state.live.notice)
-    refusals.report_to(lambda node_id: state.live.notice({nodes_service.touched(node_id)}))
+    for of_nodes in (refusals, pulls):
+        of_nodes.report_to(lambda node_id: state.live.notice({nodes_service.touched(node_id)}))
     state.progress.report_to(state.live.progressed)
     state.seen = Noted(state.database, nodes_service.mark_seen, "seen_nodes_not_written")
     watched = Watched()
@@ -169,6 +184,8 @@ def _wire(app: FastAPI, config: Config, clock: Clock, tick_s: float) -> None:
         watched,
         turns,
         state.progress,
+        pulls,
+        state.registries,
         state.seen,
         state.consoles,
         state.meters,
@@ -225,6 +242,7 @@ def _work(app: FastAPI) -> dict[str, Coroutine[Any, Any, None]]:
     return {
         "sweeper": sweep_for_ever(state.database, state.gateway, state.progress, state.clock, tick_s),
         "tell revisions": state.revisions.tell_for_ever(TICKS_BETWEEN_TELLING * tick_s),
+        "tell registries": state.registries.tell_for_ever(TICKS_BETWEEN_TELLING * tick_s),
         "write down seen nodes": state.seen.write_for_ever(TICKS_BETWEEN_SEEING * tick_s),
         "write down seen sessions": state.sessions.seen.write_for_ever(TICKS_BETWEEN_SEEING * tick_s),
         "keep figures": state.keeper.keep_for_ever(TICKS_BETWEEN_KEEPING * tick_s),

@@ -853,6 +853,132 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/nodes/{node_id}/images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Images
+         * @description What the node's Docker has, and who uses it. The node has 10 s to answer.
+         */
+        get: operations["list_images_api_nodes__node_id__images_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/nodes/{node_id}/images/pull": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pull Image
+         * @description Pulls what the image's name means at its registry today, also where it is on the node already. How far that is the node's view tells
+         *     (`pulls`), also live. Servers use it from their next start on; where it fails, what is there stays.
+         */
+        post: operations["pull_image_api_nodes__node_id__images_pull_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/nodes/{node_id}/images/prune": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Prune Images
+         * @description Removes images that nothing uses: those that the node's agent pulled, or with `everything` all. Never containers or volumes.
+         */
+        post: operations["prune_images_api_nodes__node_id__images_prune_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/nodes/{node_id}/images/{image}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove Image
+         * @description By its id, or a name. Refused while a server or a container uses it.
+         */
+        delete: operations["remove_image_api_nodes__node_id__images__image__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/registries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Registries
+         * @description By their hosts; 100 at most.
+         */
+        get: operations["list_registries_api_registries_get"];
+        put?: never;
+        /**
+         * Add Registry
+         * @description Every node that is connected is told at once, the others when they come.
+         */
+        post: operations["add_registry_api_registries_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/registries/{registry_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove Registry
+         * @description Nodes forget its password as well, those that are away when they come back.
+         */
+        delete: operations["remove_registry_api_registries__registry_id__delete"];
+        options?: never;
+        head?: never;
+        /** Change Registry */
+        patch: operations["change_registry_api_registries__registry_id__patch"];
+        trace?: never;
+    };
     "/api/operations/{operation_id}/cancel": {
         parameters: {
             query?: never;
@@ -1731,6 +1857,11 @@ export interface components {
             protocol_version: number;
             /** Orphans */
             orphans: components["schemas"]["OrphanView"][];
+            /**
+             * Pulls
+             * @description of images, since its agent began, that were asked for by themselves
+             */
+            pulls: components["schemas"]["PullView"][];
             /** Servers */
             servers: number;
             /**
@@ -2029,6 +2160,56 @@ export interface components {
              */
             secret: string;
         };
+        /** ImageList */
+        ImageList: {
+            /**
+             * Items
+             * @description the largest first
+             */
+            items: components["schemas"]["ImageView"][];
+            /**
+             * More
+             * @description how many, all smaller, are left out
+             */
+            more: number;
+        };
+        /** ImagePullOrder */
+        ImagePullOrder: {
+            /** Image */
+            image: string;
+        };
+        /** ImageView */
+        ImageView: {
+            /** Id */
+            id: string;
+            /**
+             * Names
+             * @description with their tags, or their digest; none: only its id is left
+             */
+            names: string[];
+            /**
+             * Size Bytes
+             * @description what it shares with other images counts for each of them
+             */
+            size_bytes: number;
+            /** Created At */
+            created_at: string | null;
+            /**
+             * Servers
+             * @description that use it, with a container or by their recipe
+             */
+            servers: components["schemas"]["UserOfImage"][];
+            /**
+             * Others
+             * @description containers on the node that use it and are not ours
+             */
+            others: string[];
+            /**
+             * Is Pulled
+             * @description by this node's agent, so that pruning may take it once nobody uses it
+             */
+            is_pulled: boolean;
+        };
         /** Imported */
         Imported: {
             /**
@@ -2245,6 +2426,21 @@ export interface components {
              * @description how players call that address; left out: as the node
              */
             alias?: string | null;
+        };
+        /** NewRegistry */
+        NewRegistry: {
+            /**
+             * Host
+             * @description what stands before the first slash of its images' names; `docker.io` is Docker Hub
+             */
+            host: string;
+            /** Username */
+            username: string;
+            /**
+             * Password
+             * @description or an access token
+             */
+            password: string;
         };
         /**
          * NewServer
@@ -2487,6 +2683,11 @@ export interface components {
             protocol_version: number;
             /** Orphans */
             orphans: components["schemas"]["OrphanView"][];
+            /**
+             * Pulls
+             * @description of images, since its agent began, that were asked for by themselves
+             */
+            pulls: components["schemas"]["PullView"][];
             /** Servers */
             servers: number;
             /**
@@ -2889,6 +3090,51 @@ export interface components {
             /** Message */
             message: string;
         };
+        /** PruneOrder */
+        PruneOrder: {
+            /**
+             * Everything
+             * @description also images that no agent pulled: whatever no container and no server uses
+             * @default false
+             */
+            everything: boolean;
+        };
+        /** Pruned */
+        Pruned: {
+            /** Removed */
+            removed: number;
+            /**
+             * Freed Bytes
+             * @description null where Docker could not say in time
+             */
+            freed_bytes: number | null;
+            /**
+             * More
+             * @description time was up: ask again to remove the rest
+             */
+            more: boolean;
+        };
+        /**
+         * PullState
+         * @enum {string}
+         */
+        PullState: "pulling" | "done" | "failed";
+        /**
+         * PullView
+         * @description An image that the node was asked to pull, as it last told.
+         */
+        PullView: {
+            /** Image */
+            image: string;
+            state: components["schemas"]["PullState"];
+            /** Percent */
+            percent: number | null;
+            /**
+             * Message
+             * @description how far it is, or how it ended, as a sentence
+             */
+            message: string;
+        };
         /** Recipe */
         Recipe: {
             /** Image */
@@ -2971,6 +3217,40 @@ export interface components {
         Redemption: {
             /** Token */
             token: string;
+        };
+        /**
+         * RegistryChange
+         * @description What is left out stays as it is.
+         */
+        RegistryChange: {
+            /** Username */
+            username?: string | null;
+            /** Password */
+            password?: string | null;
+        };
+        /** RegistryList */
+        RegistryList: {
+            /** Items */
+            items: components["schemas"]["RegistryView"][];
+        };
+        /** RegistryView */
+        RegistryView: {
+            /** Id */
+            id: string;
+            /** Host */
+            host: string;
+            /** Username */
+            username: string;
+            /**
+             * Is Usable
+             * @description false: JWT_SECRET was changed since, and the password has to be given again
+             */
+            is_usable: boolean;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
         };
         /** Rollback */
         Rollback: {
@@ -4011,6 +4291,16 @@ export interface components {
             password?: string | null;
             /** Is Admin */
             is_admin?: boolean | null;
+        };
+        /**
+         * UserOfImage
+         * @description A server that uses an image; its name is null where the panel does not know it.
+         */
+        UserOfImage: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string | null;
         };
         /** UserView */
         UserView: {
@@ -6253,6 +6543,254 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_AllocationView_"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_images_api_nodes__node_id__images_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageList"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    pull_image_api_nodes__node_id__images_pull_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImagePullOrder"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PullView"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    prune_images_api_nodes__node_id__images_prune_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PruneOrder"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pruned"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_image_api_nodes__node_id__images__image__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+                image: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_registries_api_registries_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistryList"];
+                };
+            };
+        };
+    };
+    add_registry_api_registries_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRegistry"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistryView"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_registry_api_registries__registry_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                registry_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_registry_api_registries__registry_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                registry_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegistryChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistryView"];
                 };
             };
             /** @description Validation Error */

@@ -17,9 +17,11 @@ from ctrl_alt_play.panel.intake.catching_up import CatchingUp
 from ctrl_alt_play.panel.intake.presence import Presence
 from ctrl_alt_play.panel.intake.taking import Taking
 from ctrl_alt_play.panel.nodes import service as nodes
+from ctrl_alt_play.panel.nodes.pulls import Pulls
 from ctrl_alt_play.panel.noted import Noted
 from ctrl_alt_play.panel.operations.progress import Progress
 from ctrl_alt_play.panel.operations.watched import Watched
+from ctrl_alt_play.panel.registries.service import Registries
 from ctrl_alt_play.panel.servers.turns import Turns
 from ctrl_alt_play.protocol.contents import (
     ErrorReport,
@@ -30,6 +32,7 @@ from ctrl_alt_play.protocol.contents import (
     StatusReport,
     SystemInfo,
 )
+from ctrl_alt_play.protocol.images import ImagePull
 from ctrl_alt_play.protocol.live import ConsoleBatch, Samples
 from ctrl_alt_play.protocol.panel_session import Answered, Told
 from ctrl_alt_play.protocol.part2 import OperationProgress, StateSnapshot
@@ -49,6 +52,8 @@ class Recorder:
         watched: Watched,
         turns: Turns,
         progress: Progress,
+        pulls: Pulls,
+        registries: Registries,
         seen: Noted[datetime],
         consoles: Consoles,
         meters: Meters,
@@ -60,6 +65,8 @@ class Recorder:
         self._watched = watched
         self._turns = turns
         self._progress = progress
+        self._pulls = pulls
+        self._registries = registries
         self._seen = seen
         self._consoles = consoles
         self._meters = meters
@@ -84,6 +91,7 @@ class Recorder:
         async with self._database.writing() as session:
             is_known = await nodes.mark_away(session, node_id, self._clock.utc())
         self._presences.pop(node_id, None)
+        self._pulls.forget(node_id)
         if not is_known:
             self._consoles.forget_node(node_id)
             self._progress.forget_node(node_id)
@@ -92,6 +100,7 @@ class Recorder:
         presence = self._presences[node_id]
         self._consoles.came(node_id, presence.spool_id)
         if presence.speaks_part_2:
+            await self._registries.came(node_id)
             await self._catching_up.catch_up(node_id)
         else:
             await part1.ask_states(self._database, self._gateway, self._clock, presence)
@@ -122,22 +131,11 @@ class Recorder:
 
     def _is_perishable(self, presence: Presence, fact: Fact) -> bool:
         """What the database is not for: consoles, progress, and what says nothing new."""
-        node_id = presence.node_id
+        if isinstance(fact, Told) and self._is_passed_on(presence.node_id, fact):
+            return True
         match fact:
-            case Told(content=ServerOutput() as output):
-                self._consoles.write(node_id, output)
-                return True
-            case Told(content=ConsoleBatch() as batch, seq=None):
-                self._consoles.tell(node_id, batch)
-                return True
-            case Told(content=Samples() as samples, seq=None):
-                self._meters.take(node_id, samples)
-                return True
             case Told(content=ErrorReport() as report):
-                log.warning("agent_error", node_id=node_id, code=report.code, message=report.message[:500])
-                return True
-            case Told(content=OperationProgress() as told, seq=None):
-                self._progress.tell(node_id, told, self._clock.utc())
+                log.warning("agent_error", node_id=presence.node_id, code=report.code, message=report.message[:500])
                 return True
             case Told(content=Heartbeat()):
                 self._note(presence)
@@ -150,6 +148,23 @@ class Recorder:
                 return False
             case _:
                 assert_never(fact)
+
+    def _is_passed_on(self, node_id: str, told: Told) -> bool:
+        """To those who keep it in memory, and tell whoever looks."""
+        match told:
+            case Told(content=ServerOutput() as output):
+                self._consoles.write(node_id, output)
+            case Told(content=ConsoleBatch() as batch, seq=None):
+                self._consoles.tell(node_id, batch)
+            case Told(content=Samples() as samples, seq=None):
+                self._meters.take(node_id, samples)
+            case Told(content=OperationProgress() as progress, seq=None):
+                self._progress.tell(node_id, progress, self._clock.utc())
+            case Told(content=ImagePull() as pull, seq=None):
+                self._pulls.tell(node_id, pull)
+            case _:
+                return False
+        return True
 
     async def _take_plainly(self, presence: Presence, facts: Sequence[Fact]) -> Taken | None:
         """None where nothing of it is kept, for it takes more than that."""

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ctrl_alt_play.panel.models import Openness
 from ctrl_alt_play.panel.names import Host, Name, NodeId, Tags
 from ctrl_alt_play.protocol.doctor import Finding
+from ctrl_alt_play.protocol.images import PullState
 
 Percent = Annotated[int, Field(ge=-100, le=1000)]
 
@@ -91,6 +92,15 @@ class Capacity(BaseModel):
     disk: Room
 
 
+class PullView(BaseModel):
+    """An image that the node was asked to pull, as it last told."""
+
+    image: str
+    state: PullState
+    percent: float | None
+    message: str = Field(description="how far it is, or how it ended, as a sentence")
+
+
 class NodeView(BaseModel):
     id: str
     name: str
@@ -104,6 +114,7 @@ class NodeView(BaseModel):
         description="what was agreed with its agent when it last came; from 2 on nothing it tells is lost"
     )
     orphans: list[OrphanView]
+    pulls: list[PullView] = Field(description="of images, since its agent began, that were asked for by themselves")
     servers: int
     address: str | None = Field(description="how players reach it")
     tags: list[str]

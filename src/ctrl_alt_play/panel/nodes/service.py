@@ -16,6 +16,7 @@ from ctrl_alt_play.panel.gateway.refusals import Refusals
 from ctrl_alt_play.panel.models import Node, Openness, Server
 from ctrl_alt_play.panel.nodes.capacity import PROMISED, capacity_of
 from ctrl_alt_play.panel.nodes.doctor import Facts, Measured, examine
+from ctrl_alt_play.panel.nodes.pulls import Pulls
 from ctrl_alt_play.panel.nodes.schemas import NewNode, NodeChange, NodeView, OrphanView, System
 from ctrl_alt_play.panel.paging import read_cursor
 from ctrl_alt_play.panel.security import hash_secret, make_secret
@@ -44,6 +45,7 @@ class Nodes:
         gateway: Gateway,
         refusals: Refusals,
         measured: Callable[[str], Measured | None],
+        pulls: Pulls,
         clock: Clock,
         open_: Open,
         forget: Sequence[Callable[[str], None]] = (),
@@ -55,9 +57,10 @@ class Nodes:
         self._gateway = gateway
         self._refusals = refusals
         self._measured = measured
+        self._pulls = pulls
         self._clock = clock
         self._open = open_
-        self._forget = (refusals.forget, *forget)
+        self._forget = (refusals.forget, pulls.forget, *forget)
 
     async def enrol(self, new: NewNode) -> tuple[NodeView, str]:
         """The node and its secret, which is told here and never again."""
@@ -156,6 +159,7 @@ class Nodes:
             system=facts.system,
             protocol_version=node.protocol_version,
             orphans=[_orphan(told) for told in node.orphans],
+            pulls=self._pulls.of(node.id),
             servers=servers,
             address=node.address,
             tags=node.tags,

@@ -1,0 +1,1 @@
+"""The images of nodes: asked of the node, for the panel keeps none of it."""

@@ -58,6 +58,8 @@ class Box:
     is_spent: bool = False
     """Its game ended while Docker was dead: the next one finds its input at its end, as with the real one."""
     finished_at: datetime | None = None
+    written_bytes: int = 0
+    """Beside its folders."""
     is_paused: bool = False
     attachments: list["Listener"] = field(default_factory=list)
     kept: list[tuple[float, Chunk]] = field(default_factory=list)

@@ -4,12 +4,14 @@ import asyncio
 import itertools
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from tests.fakes.boxes import Box, Game, Running
 from tests.fakes.calls import Calls, Hold
 
 from ctrl_alt_play.agent.engine.base import (
+    INSTALLER,
     LOG_BYTES,
     Attachment,
     Change,
@@ -25,12 +27,13 @@ from ctrl_alt_play.agent.engine.base import (
     OnPulled,
     Plan,
     Sample,
+    installer_of,
 )
 from ctrl_alt_play.agent.engine.container import fingerprint
 from ctrl_alt_play.agent.engine.faults import unavailable
 from ctrl_alt_play.agent.engine.ports import port_taken
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.specification import Port
+from ctrl_alt_play.protocol.specification import Port, Specification
 
 __all__ = ["FakeEngine", "Game", "Hold"]
 
@@ -175,6 +178,20 @@ class FakeEngine(Calls):
             self.boxes[plan.server_id] = Box(f"box-{next(self._numbers)}", plan, self._image_id(image), self.address)
             self.tell(plan.server_id, "create")
 
+    async def create_installer(self, plan: Plan) -> None:
+        """What the script does is the game of the installer's image."""
+        name, installer = installer_of(plan.server_id), plan.specification.installer
+        async with self._call("create", name):
+            assert installer is not None
+            if installer.image not in self.images:
+                raise Fault(ErrorCode.IMAGE_NOT_FOUND, f"No such image: {installer.image}")
+            if name in self.boxes:
+                raise Fault(ErrorCode.SERVER_EXISTS, f"The name {name} is already in use.")
+            specification = Specification(image=installer.image)
+            its_plan = replace(plan, server_id=name, specification=specification)
+            image_id = self._image_id(installer.image)
+            self.boxes[name] = Box(f"box-{next(self._numbers)}", its_plan, image_id, self.address)
+
     async def start(self, server_id: str) -> None:
         async with self._call("start", server_id):
             box = self._box(server_id)
@@ -226,7 +243,7 @@ class FakeEngine(Calls):
 
     async def list(self) -> "list[Container]":
         await self._arrive("list", "")
-        return [box.container() for box in self.boxes.values()]
+        return [box.container() for name, box in self.boxes.items() if not name.endswith(INSTALLER)]
 
     async def changes(self) -> AsyncIterator[Change]:
         await self._arrive("changes", "")
@@ -268,6 +285,10 @@ class FakeEngine(Calls):
             return None
         limit = box.plan.specification.limits.memory or 2**34
         return Sample(datetime.now(UTC).timestamp(), 10_000_000, 20 * 2**20, limit, 1000, 2000, 2)
+
+    async def written_bytes(self, server_id: str) -> int | None:
+        await self._arrive("written_bytes", server_id)
+        return self.boxes[server_id].written_bytes if server_id in self.boxes else None
 
     async def disk_bytes(self) -> int:
         await self._arrive("disk_bytes", "")
@@ -351,7 +372,7 @@ class FakeEngine(Calls):
             self.output(box.plan.server_id, f"{line}\n".encode(), "stderr")
 
     def tell(self, server_id: str, what: str) -> None:
-        if not self.loses_events:
+        if not self.loses_events and not server_id.endswith(INSTALLER):
             for watcher in self._watchers:
                 watcher.put_nowait(Change(server_id, what))
 

@@ -16,6 +16,7 @@ DESIRES = {
     Action.STOP_SERVER: Desired.OFF,
     Action.KILL_SERVER: Desired.OFF,
     Action.DELETE_SERVER: Desired.OFF,
+    Action.REINSTALL_SERVER: Desired.OFF,
 }
 """What is wanted of a server once such a command is accepted."""
 
@@ -44,6 +45,7 @@ class Memory(Model):
     crashed_at: tuple[float, ...] = ()
     restart_at: float | None = None
     ended: Ended | None = None
+    is_uninstalled: bool = Field(default=False, description="its installer has still to succeed, so it cannot run")
     is_unreported: bool = Field(default=False, description="the newest crash has no report yet")
     run: Run | None = None
     boot_id: str = Field(default="", description="of the machine, when the game was last started, or seen to run")

@@ -124,9 +124,13 @@ class DeletePayload(Model):
 
 
 class ReinstallPayload(Model):
-    """Runs the server's installer again, upon what is there or, with `wipe`, upon an empty folder."""
+    """Runs the server's installer again, upon what is there or, with `wipe`, upon an empty folder. The game is stopped first.
+
+    A specification that is newer than what the node has is taken over; of a server that the node does not know it makes one.
+    """
 
     wipe: bool = False
+    specification: Specification | None = None
 
 
 class AdoptPayload(Model):

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class ErrorCode(StrEnum):
-    """The protocol's error codes. `AGENT_OFFLINE`, `AUTH_FAILED` and `TIMEOUT` are made by the panel. Part 2 adds the last two."""
+    """The protocol's error codes. `AGENT_OFFLINE`, `AUTH_FAILED` and `TIMEOUT` are made by the panel. Part 2 adds the last three."""
 
     UNKNOWN_ACTION = "UNKNOWN_ACTION"
     INVALID_MESSAGE = "INVALID_MESSAGE"
@@ -26,6 +26,7 @@ class ErrorCode(StrEnum):
     INTERNAL = "INTERNAL"
     CANCELLED = "CANCELLED"
     INTERRUPTED = "INTERRUPTED"
+    INSTALL_FAILED = "INSTALL_FAILED"
 
     @classmethod
     def _missing_(cls, _value: object) -> "ErrorCode":

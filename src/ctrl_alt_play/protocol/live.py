@@ -20,6 +20,9 @@ MOST_QUERY_CHARS = 256
 MOST_WATCHED = 1000
 LONGEST_WATCH_S = 60.0
 
+Stream = Literal["stdout", "stderr", "node"]
+"""Who wrote lines: a program on one of its two outputs, or the node itself."""
+NODE: Stream = "node"
 Offset = int
 """A line's number, from 0."""
 
@@ -43,7 +46,7 @@ class Lines(News):
     offset: int = Field(ge=0, le=HIGHEST_OFFSET, description="the number of the first line")
     lines: int = Field(ge=0, le=HIGHEST_OFFSET, description="how many")
     at: Instant = None
-    stream: Literal["stdout", "stderr"] = "stdout"
+    stream: Stream = "stdout"
     text: str | None = Field(default=None, description="the lines, joined by newlines; unset for a gap")
     lost: Loss | None = Field(default=None, description="set for a gap: why")
 

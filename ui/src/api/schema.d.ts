@@ -1591,9 +1591,10 @@ export interface components {
             number: number;
             /**
              * Stream
+             * @description `node` for what the node itself says, as while it installs
              * @enum {string}
              */
-            stream: "stdout" | "stderr";
+            stream: "stdout" | "stderr" | "node";
             /**
              * Text
              * @description as the server wrote it, with its colours

@@ -11,7 +11,7 @@ from ctrl_alt_play.agent.consoles.joining import Block, Joint, Without, join, li
 from ctrl_alt_play.agent.consoles.log import ConsoleLog
 from ctrl_alt_play.agent.engine.base import Engine
 from ctrl_alt_play.protocol.errors import Fault
-from ctrl_alt_play.protocol.live import Loss
+from ctrl_alt_play.protocol.live import NODE, Loss
 
 MARGIN_S = 2.0
 """The engine is asked for so much that the log has already, so that the two can be joined."""
@@ -28,7 +28,8 @@ log = structlog.get_logger(__name__)
 async def catch_up(engine: Engine, server_id: str, into: ConsoleLog, held: deque[Block]) -> None:
     """Brings into the log what the engine has kept since its last line, and then what is `held`: what is heard since the console was attached.
 
-    When this returns nothing is held. Where lines may be missing, the log says so.
+    When this returns nothing is held. Where lines may be missing, the log says so. What the node itself has said there last came before
+    all of what the engine keeps of this container: it parts installers from games.
     """
     async with into.threads.catching_up:
         try:
@@ -51,7 +52,8 @@ async def catch_up(engine: Engine, server_id: str, into: ConsoleLog, held: deque
 async def _joined(engine: Engine, server_id: str, into: ConsoleLog, held: deque[Block]) -> Joint:
     recorded = [part for part in await into.last() if part.text is not None]
     since_s = recorded[-1].at - MARGIN_S if recorded else None
-    known = [Block(part.stream, part.text) for part in recorded if part.at >= (since_s or 0) - SLACK_S]
+    said_at = max((place for place, part in enumerate(recorded, 1) if part.stream == NODE), default=0)
+    known = [Block(part.stream, part.text) for part in recorded[said_at:] if part.at >= (since_s or 0) - SLACK_S]
     for left in reversed(range(TRIES)):
         await asyncio.sleep(SETTLE_S)
         at_first = Counter({stream: len(lines_of(held, stream)) for stream in ("stdout", "stderr")})

@@ -121,8 +121,8 @@ class Console:
 
     async def drained(self, timeout_s: float) -> None:
         """Waits, so long at most, until an ended game's last output was read."""
-        if self._reader is not None:
-            await asyncio.wait({self._reader}, timeout=timeout_s)
+        if waits := {each for each in (self._reader, self._catching_up) if each is not None}:
+            await asyncio.wait(waits, timeout=timeout_s)
 
     def _begin_catching_up(self) -> None:
         self._held = deque()

@@ -1,10 +1,10 @@
 """A piece of a console as it is kept: whole lines of one stream, or a gap where lines are not there."""
 
 from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from ctrl_alt_play.clock import at_seconds
-from ctrl_alt_play.protocol.live import MOST_BATCH_BYTES, Lines, Loss
+from ctrl_alt_play.protocol.live import MOST_BATCH_BYTES, Lines, Loss, Stream
 
 PART_COST = 128
 """Bytes that a part takes on the wire beside its text."""
@@ -41,7 +41,7 @@ class Part(NamedTuple):
         return self._replace(offset=start, lines=stop - start, text=text)
 
     def told(self) -> Lines:
-        stream = cast(Literal["stdout", "stderr"], self.stream)  # noqa: TC006 - nothing else is ever taken in
+        stream = cast("Stream", self.stream)  # nothing else is ever taken in
         return Lines.model_construct(
             offset=self.offset,
             lines=self.lines,

@@ -31,7 +31,7 @@ _RECORD = struct.Struct("<IHBBQQdI")
 _RECORD_SIZE = 4 * _RECORD.size // 3
 """In base 64: so a file is text as a whole, and can be searched as a whole."""
 _MAGIC, _MARK = b"console1", 0x10C5
-_STREAMS = ("stdout", "stderr")
+_STREAMS = ("stdout", "stderr", "node")
 _LOSSES = (None, *Loss)
 
 

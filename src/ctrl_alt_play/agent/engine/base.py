@@ -1,4 +1,5 @@
-"""The seam: what the agent asks of whatever runs containers. A container is known by its server's id, which its label tells, whatever its name.
+"""The seam: what the agent asks of whatever runs containers. A container is known by its server's id, which its label tells, whatever its name;
+that of a server's installer by what `installer_of` makes of the id.
 
 Every method raises `Fault`: `DOCKER_UNAVAILABLE` when nothing answers, `CONTAINER_NOT_FOUND` when there is no such container, and what fits
 best otherwise. None of them waits for ever.
@@ -15,6 +16,13 @@ from ctrl_alt_play.protocol.specification import Specification
 
 LOG_BYTES = 32 * 2**20
 """More than Docker is told to keep."""
+INSTALLER = "/installer"
+"""No server's id ends so."""
+
+
+def installer_of(server_id: str) -> str:
+    """What the container of a server's installer is called here."""
+    return f"{server_id}{INSTALLER}"
 
 
 class ContainerState(StrEnum):
@@ -216,6 +224,15 @@ class Engine(Protocol):
         """
         ...
 
+    async def create_installer(self, plan: Plan) -> None:
+        """Makes the container of a server's installer, whose image is here, with its script in it. It is neither listed nor told of in
+        `changes`; all else can be asked of it.
+
+        Raises:
+            Fault: `SERVER_EXISTS` when there is one already.
+        """
+        ...
+
     async def start(self, server_id: str) -> None:
         """Starts the container; a running one stays as it is.
 
@@ -263,6 +280,10 @@ class Engine(Protocol):
 
     async def sample(self, server_id: str) -> Sample | None:
         """The counters of a running container; None when it does not run. Takes milliseconds."""
+        ...
+
+    async def written_bytes(self, server_id: str) -> int | None:
+        """What a container has written beside its folders; None when there is none. The engine looks at all of it, which may take a while."""
         ...
 
     async def disk_bytes(self) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ctrl_alt_play.agent.engine.base import Plan
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.specification import Limits, Port, arguments
+from ctrl_alt_play.protocol.specification import Limits, Port, Specification, arguments
 
 HOME = "/home/container"
 LABEL_MANAGED = "ctrl-alt-play.managed"
@@ -18,6 +18,7 @@ MOST_LABEL_BYTES = 64 * 1024
 """Every event of a container repeats its labels."""
 NETWORK = "ctrl-alt-play"
 PIDS = 512
+LOGS = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}}
 
 
 def container_name(server_id: str) -> str:
@@ -62,13 +63,12 @@ def _labels(plan: Plan, fingerprint: str) -> dict[str, str]:
 
 def _bare_body(plan: Plan) -> dict[str, Any]:
     specification = plan.specification
-    environment = {"HOME": HOME, "STARTUP": specification.startup, **specification.environment}
     body: dict[str, Any] = {
         "Image": specification.image,
         "Hostname": plan.server_id[:63],
         "User": f"{plan.uid}:{plan.gid}",
         "WorkingDir": HOME,
-        "Env": [f"{name}={value}" for name, value in sorted(environment.items())],
+        "Env": [f"{name}={value}" for name, value in sorted(environment(specification).items())],
         "AttachStdin": True,
         "OpenStdin": True,
         "StdinOnce": False,
@@ -80,6 +80,10 @@ def _bare_body(plan: Plan) -> dict[str, Any]:
     if command:
         body["Cmd"] = command
     return body
+
+
+def environment(specification: Specification) -> dict[str, str]:
+    return {"HOME": HOME, "STARTUP": specification.startup, **specification.environment}
 
 
 def startup_command(startup: str) -> list[str]:
@@ -103,8 +107,8 @@ def _host_config(plan: Plan) -> dict[str, Any]:
         "Init": True,
         "PidsLimit": PIDS,
         "RestartPolicy": {"Name": "no"},
-        "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}},
-        **_limits(plan.specification.limits),
+        "LogConfig": LOGS,
+        **limited(plan.specification.limits),
     }
 
 
@@ -116,7 +120,7 @@ def _port_bindings(ports: tuple[Port, ...]) -> dict[str, list[dict[str, str]]]:
     return bindings
 
 
-def _limits(limits: Limits) -> dict[str, Any]:
+def limited(limits: Limits) -> dict[str, Any]:
     """Docker counts swap together with memory; a quota of CPU is in microseconds of each 100 ms."""
     body: dict[str, Any] = {}
     if limits.memory:

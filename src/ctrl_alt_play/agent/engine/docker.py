@@ -29,6 +29,7 @@ from ctrl_alt_play.agent.engine.base import (
     OnPulled,
     Plan,
     Sample,
+    installer_of,
 )
 from ctrl_alt_play.agent.engine.container import (
     LABEL_MANAGED,
@@ -40,6 +41,7 @@ from ctrl_alt_play.agent.engine.container import (
 )
 from ctrl_alt_play.agent.engine.documents import change_of, container_of, setup_of, subnet_of
 from ctrl_alt_play.agent.engine.faults import fault_of, unavailable
+from ctrl_alt_play.agent.engine.installer import identity, installer_body, script_archive
 from ctrl_alt_play.agent.engine.ports import conflict, wanted_ports
 from ctrl_alt_play.agent.engine.pull import Pull
 from ctrl_alt_play.agent.engine.stats import disk_of, sample_of
@@ -135,12 +137,12 @@ class DockerEngine:
 
     async def _find(self, server_id: str) -> str:
         """The id of its container; should there be several, the one of the usual name is it."""
-        filters = {"label": [f"{LABEL_MANAGED}=true", f"{LABEL_SERVER}={server_id}"]}
+        label, name = identity(server_id)
+        filters = {"label": [f"{LABEL_MANAGED}=true", label]}
         found = await self._docker.containers.list(all=True, filters=json.dumps(filters))
         if not found:
             raise Fault(ErrorCode.CONTAINER_NOT_FOUND, f"Docker has no container of server {server_id} on this node.")
-        usual = f"/{container_name(server_id)}"
-        return next((each for each in found if usual in (each["Names"] or ())), found[0]).id
+        return next((each for each in found if f"/{name}" in (each["Names"] or ())), found[0]).id
 
     async def info(self) -> EngineInfo:
         async with _translated(INFO_TIMEOUT_S):
@@ -212,6 +214,17 @@ class DockerEngine:
         except Fault as fault:
             if fault.code is not ErrorCode.SERVER_EXISTS or not await self._is_made(plan.server_id, body["Labels"]):
                 raise
+
+    async def create_installer(self, plan: Plan) -> None:
+        installer = plan.specification.installer
+        if installer is None:
+            raise Fault(ErrorCode.INTERNAL, f"Server {plan.server_id} has no installer.")
+        await self._ensure_network()
+        called = installer_of(plan.server_id)
+        async with _translated():
+            made = await self._docker.containers.create(installer_body(plan, installer), name=identity(called)[1])
+            await made.put_archive("/", script_archive(installer))  # type: ignore[no-untyped-call]  # as aiodocker has it
+        self._ids[called] = made.id
 
     async def _is_made(self, server_id: str, labels: dict[str, str]) -> bool:
         """Whether the container was made by us from a plan that makes the very same: its labels hold a fingerprint of it.
@@ -376,6 +389,13 @@ class DockerEngine:
                 query = self._docker._do_query(path, "GET", params=params)  # noqa: SLF001 - aiodocker cannot ask for one shot
                 async with await query as response:
                     return sample_of(await response.json())
+        return None
+
+    async def written_bytes(self, server_id: str) -> int | None:
+        with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
+            async with _translated():
+                fields = await (await self._container(server_id)).show(size="true")
+            return int(fields.get("SizeRw") or 0)
         return None
 
     async def disk_bytes(self) -> int:

@@ -4,7 +4,7 @@ Each is written so that doing it again from the start completes it: that is how 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,12 @@ import structlog
 from ctrl_alt_play.agent.engine.base import Container
 from ctrl_alt_play.agent.records import Entry, OperationRecord
 from ctrl_alt_play.agent.servers.inbox import CANCELLED, CANCELLED_AT
+from ctrl_alt_play.agent.servers.installing import Installing
+from ctrl_alt_play.agent.servers.life import NOT_INSTALLED
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.servers.telling import Result
 from ctrl_alt_play.agent.servers.turns import Overtaken, give_way, unless_overtaken
-from ctrl_alt_play.protocol.contents import Action, DeletePayload, ServerState, StopPayload
+from ctrl_alt_play.protocol.contents import Action, DeletePayload, ReinstallPayload, ServerState, StopPayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import Specification
 
@@ -29,11 +31,23 @@ log = structlog.get_logger(__name__)
 class Actions:
     """The actions on one server; its task does one at a time."""
 
-    def __init__(self, server: "Server", node: Node) -> None:
+    def __init__(self, server: "Server", node: Node, installing: Installing) -> None:
         self._server = server
+        self._installing = installing
         self._game = server.game
         self._node = node
         self._overtaken = server.inbox.overtaken
+        self._deeds: dict[Action, Callable[[OperationRecord], Awaitable[Result]]] = {
+            Action.CREATE_SERVER: self._create,
+            Action.ADOPT_SERVER: self._adopt,
+            Action.START_SERVER: self._start,
+            Action.STOP_SERVER: self._stop,
+            Action.RESTART_SERVER: self._restart,
+            Action.KILL_SERVER: self._kill,
+            Action.DELETE_SERVER: self._delete,
+            Action.REINSTALL_SERVER: self._reinstall,
+            Action.UPDATE_SERVER: self._update,
+        }
 
     async def perform(self, operation: OperationRecord) -> Result:
         """Does what was accepted; gives what its completion tells. What was cancelled gives way at once, and is undone.
@@ -44,25 +58,10 @@ class Actions:
         """
         if CANCELLED_AT in operation.phase:
             self._server.inbox.overtake(CANCELLED)
-        match operation.action:
-            case Action.CREATE_SERVER:
-                return await self._create()
-            case Action.ADOPT_SERVER:
-                return await self._adopt()
-            case Action.START_SERVER:
-                return await self._start(operation)
-            case Action.STOP_SERVER:
-                return await self._stop(operation)
-            case Action.RESTART_SERVER:
-                return await self._restart(operation)
-            case Action.KILL_SERVER:
-                return await self._kill()
-            case Action.DELETE_SERVER:
-                return await self._delete(operation)
-            case Action.UPDATE_SERVER:
-                return await self._update(operation)
-            case _:
-                raise Fault(ErrorCode.INTERNAL, f"{operation.action} is not for the inbox.")
+        deed = self._deeds.get(operation.action)
+        if deed is None:
+            raise Fault(ErrorCode.INTERNAL, f"{operation.action} is not for the inbox.")
+        return await deed(operation)
 
     async def start_by_itself(self) -> None:
         """The node starts what should run and does not: after a crash, a reboot, a hold. A failure is the next rung of the ladder.
@@ -82,7 +81,9 @@ class Actions:
             raise
 
     async def undo_creation(self) -> None:
-        """A creation that failed leaves nothing."""
+        """A creation that failed leaves nothing; but what an installer has left stays, and its words."""
+        if self._game.record.specification.installer is not None:
+            return
         await self._game.remove_half_made()
         await self._server.vanish()
 
@@ -99,13 +100,32 @@ class Actions:
             await self._game.force()
             await self._game.last_words()
 
-    async def _create(self) -> Result:
+    async def _create(self, operation: OperationRecord) -> Result:
+        if self._game.record.specification.installer is None:
+            return await self._made({})
+        await self._server.look()
+        await self._installing.fetch_images(operation)
+        return await self._made(await self._installing.run(operation, wipe=False))
+
+    async def _made(self, result: Result) -> Result:
         await self._game.make(self._overtaken, self._server.steps.tell)
         give_way(self._overtaken)
         await self._server.look()
-        return {}
+        return result
 
-    async def _adopt(self) -> Result:
+    async def _reinstall(self, operation: OperationRecord) -> Result:
+        """The game is stopped as a person would stop it. Until its files are touched, a failure leaves the server as it was."""
+        payload = operation.payload
+        if not isinstance(payload, ReinstallPayload):
+            raise Fault(ErrorCode.INVALID_PAYLOAD, "A reinstallation needs its payload.")
+        if payload.specification is not None:
+            await self._take_over(payload.specification)
+        await self._installing.fetch_images(operation)
+        await self._stop(operation)
+        result = await self._installing.run(operation, wipe=payload.wipe)
+        return await self._made({"revision": self._game.record.specification.revision, **result})
+
+    async def _adopt(self, _operation: OperationRecord) -> Result:
         """The container runs on as it was; that it runs is what is wanted of it."""
         server = self._server
         await self._game.look()
@@ -140,6 +160,8 @@ class Actions:
         await server.look()
         if not game.exited.is_set():
             return
+        if not server.life.is_installed:
+            raise Fault(ErrorCode.INVALID_STATE, NOT_INSTALLED)
         await game.make(self._overtaken, server.steps.tell, is_spent=server.life.is_spent)
         await game.look()
         await game.configure()
@@ -246,7 +268,7 @@ class Actions:
             await self._server.steps.note(stopped_at=self._server.now())
         return await self._start(operation)
 
-    async def _kill(self) -> Result:
+    async def _kill(self, _operation: OperationRecord) -> Result:
         await self._server.look()
         if not self._game.is_running:
             return {}
@@ -262,20 +284,26 @@ class Actions:
         await self._server.look()
         if self._game.is_running:
             self._server.apply(self._server.life.tell_to_end())
+        if self._installing.is_left:
+            await self._installing.clear()
         await self._game.remove(keep_data=keep_data)
         await self._server.vanish()
         return {}
 
     async def _update(self, operation: OperationRecord) -> Result:
         """Kept at once; the container follows at its next start. An older specification than that of today changes nothing."""
-        server, wanted = self._server, operation.payload
+        wanted = operation.payload
         if not isinstance(wanted, Specification):
             raise Fault(ErrorCode.INVALID_PAYLOAD, "A change needs a specification.")
+        await self._take_over(wanted)
+        return {"revision": self._game.record.specification.revision}
+
+    async def _take_over(self, wanted: Specification) -> None:
+        server = self._server
         if wanted.revision > self._game.record.specification.revision:
             self._game.specify(wanted)
             await self._node.journal.written(Entry(specification=(server.id, wanted)))
             server.apply(server.life.hold_by(wanted.hold, server.now()))
-        return {"revision": self._game.record.specification.revision}
 
 
 @asynccontextmanager

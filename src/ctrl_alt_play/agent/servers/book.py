@@ -135,6 +135,7 @@ class Book:
                 "crashed_at": life.crashed_at,
                 "restart_at": life.restart_at,
                 "ended": life.ended,
+                "is_uninstalled": not life.is_installed,
                 "is_unreported": memory.is_unreported if is_unreported is None else is_unreported,
                 "run": self._run(life),
                 "boot_id": self._node.boot_id if self._game.is_running or life.observed in UP else memory.boot_id,

@@ -15,10 +15,11 @@ import structlog
 from ctrl_alt_play.agent.engine.base import Container
 from ctrl_alt_play.agent.records import Known, Memory, OperationRecord, ServerRecord
 from ctrl_alt_play.agent.servers import lines, readiness, telling
+from ctrl_alt_play.agent.servers.life import INSTALLS
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.servers.server import Server
 from ctrl_alt_play.logs import nothing_carried
-from ctrl_alt_play.protocol.contents import Action, AdoptPayload, LinePayload, ServerState
+from ctrl_alt_play.protocol.contents import Action, AdoptPayload, LinePayload, ReinstallPayload, ServerState
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.part2 import Orphan, StateSnapshot
 from ctrl_alt_play.protocol.specification import Desired, Model, Specification
@@ -106,9 +107,10 @@ class Fleet:
         return None
 
     async def _accept(self, operation: OperationRecord) -> None:
-        makes = operation.action in {Action.CREATE_SERVER, Action.ADOPT_SERVER}
-        if isinstance(operation.payload, Specification):
-            readiness.check(operation.payload)
+        specification = _specification_of(operation)
+        makes = operation.action is Action.ADOPT_SERVER or (specification and operation.action in INSTALLS)
+        if specification is not None:
+            readiness.check(specification)
         leaving = self.servers.get(operation.server_id)
         if makes and leaving is not None and leaving.is_gone:
             with suppress(TimeoutError):
@@ -140,18 +142,25 @@ class Fleet:
         if not self.is_engine_up:
             raise Fault(ErrorCode.DOCKER_UNAVAILABLE, "Docker does not answer on this node, so no server can be made.")
         match operation.payload:
-            case Specification() as specification:
-                wanted = ServerRecord(operation.server_id, self._own_uid or 0, specification)
             case AdoptPayload() as adoption:
                 wanted = self._adopted(operation.server_id, adoption)
             case _:
-                raise Fault(ErrorCode.INVALID_PAYLOAD, "A creation needs a specification.")
+                wanted = self._new(operation)
         accepted, record = await self._node.journal.accept(operation, wanted)
         self.orphans.pop(operation.server_id, None)
         if self._known is not None:
             self._known.add(operation.server_id)
         self._told = tuple(each for each in self._told if each.server_id != operation.server_id)
         self._add(record or wanted, ()).resume(accepted)
+
+    def _new(self, operation: OperationRecord) -> ServerRecord:
+        """Raises: Fault, where it is not told what the server is made of."""
+        specification = _specification_of(operation)
+        if specification is None:
+            raise Fault(ErrorCode.INVALID_PAYLOAD, "A creation needs a specification.")
+        is_again = operation.action is Action.REINSTALL_SERVER
+        memory = Memory(is_uninstalled=is_again or specification.installer is not None)
+        return ServerRecord(operation.server_id, self._own_uid or 0, specification, memory)
 
     def _adopted(self, server_id: str, adoption: AdoptPayload) -> ServerRecord:
         """An orphan as a server of ours; that it runs is what is wanted of it."""
@@ -380,6 +389,13 @@ class Fleet:
         now = self._node.clock.utc()
         news = telling.failure(operation, fault, now)
         self._node.journal.put(telling.end(operation, fault, {}, None, now, *news))
+
+
+def _specification_of(operation: OperationRecord) -> Specification | None:
+    """What it says that a server is made of."""
+    payload = operation.payload
+    told = payload.specification if isinstance(payload, ReinstallPayload) else payload
+    return told if isinstance(told, Specification) else None
 
 
 def operation_of(

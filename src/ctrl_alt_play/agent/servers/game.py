@@ -113,15 +113,15 @@ class Game:
             Fault: why it cannot be made.
             Overtaken: something else came first.
         """
-        engine, plan = self._node.engine, self._plan()
+        engine, plan = self._node.engine, self.plan()
         if self.container is not None and not is_spent and await self._is_current(self.container, plan):
-            await self._make_folder(plan)
+            await self.make_folder()
             return
         on_progress("image", None)
         image = engine.ensure_image(plan.specification.image, on_progress)
         await unless_overtaken(image, overtaken)
         on_progress("container", None)
-        await self._make_folder(plan)
+        await self.make_folder()
         if self.container is not None:
             why = "container_spent" if is_spent else "container_outdated"
             log.info(why, server_id=self.id, revision=plan.specification.revision)
@@ -156,8 +156,8 @@ class Game:
         image_id = await self._node.engine.image_id(plan.specification.image)
         return image_id in {None, container.image_id}
 
-    async def _make_folder(self, plan: Plan) -> None:
-        owner = plan.uid if self._node.owns_folders else None
+    async def make_folder(self) -> None:
+        owner = self.record.uid if self._node.owns_folders else None
         was_missing = await asyncio.to_thread(folders.make, self.folder, owner)
         if was_missing and self.container is not None:
             hint = "it was removed by hand, and the game begins without its files: put them back if they are kept elsewhere"
@@ -208,7 +208,7 @@ class Game:
             log.warning("container_replaced", server_id=self.id, reason=fault.message)
             await self.console.close()
             await self._node.engine.remove(self.id)
-            await self._node.engine.create(self._plan())
+            await self._node.engine.create(self.plan())
             await self.console.open()
             await self._node.engine.start(self.id)
 
@@ -283,6 +283,13 @@ class Game:
         await self.console.close()
         await self._node.consoles.forget(self.id)
 
+    async def remove_container(self) -> None:
+        """Removes what there is of the game but its files; nothing of it runs."""
+        if self.container is not None:
+            await self.console.close()
+            await self._node.engine.remove(self.id)
+            await self.look()
+
     async def close(self) -> None:
         """Lets go of the game, which goes on."""
         if self._reopening is not None:
@@ -299,7 +306,7 @@ class Game:
             await self.look()
             await self.take_up_console()
 
-    def _plan(self) -> Plan:
+    def plan(self) -> Plan:
         uid = self.record.uid
         return Plan(self.id, self._node.id, self.record.specification, self.folder, uid, self._node.gid_of(uid))
 

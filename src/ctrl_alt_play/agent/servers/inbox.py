@@ -4,8 +4,8 @@ import asyncio
 from collections import deque
 
 from ctrl_alt_play.agent.records import OperationRecord
-from ctrl_alt_play.agent.servers.life import LEADS_TO
-from ctrl_alt_play.protocol.contents import Action
+from ctrl_alt_play.agent.servers.life import INSTALLS, LEADS_TO
+from ctrl_alt_play.protocol.contents import Action, ReinstallPayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import Hold, Specification
 
@@ -14,10 +14,13 @@ DROPPED = Fault(ErrorCode.INVALID_STATE, "A kill or a deletion has overtaken it.
 CANCELLED = Fault(ErrorCode.CANCELLED, "It was cancelled.")
 CANCELLED_AT, DROPPED_AT = "cancelled_at", "dropped_at"
 """Notes on a command that was cancelled while it was under way, or before it was; both are for the agent that comes after this one."""
-_OVERTAKEN = {Action.START_SERVER, Action.STOP_SERVER, Action.RESTART_SERVER, Action.DELETE_SERVER}
+DELETED = Fault(ErrorCode.INVALID_STATE, "A deletion has overtaken it.")
+_OVERTAKEN = {
+    *(Action.START_SERVER, Action.STOP_SERVER, Action.RESTART_SERVER, Action.DELETE_SERVER, Action.REINSTALL_SERVER)
+}
 """What a kill overtakes: all that is about the game's life, and not what is about its specification."""
-_CANCELLABLE = {Action.CREATE_SERVER, Action.START_SERVER}
-"""What can be undone while it is under way. A game that was told to end cannot be told otherwise."""
+_CANCELLABLE = {*INSTALLS, Action.START_SERVER}
+"""What can be undone while it is under way, or at least ended. A game that was told to end cannot be told otherwise."""
 
 
 class Inbox:
@@ -56,19 +59,24 @@ class Inbox:
         return [operation.action for operation in self._waiting]
 
     def put(self, operation: OperationRecord) -> None:
-        """Takes an accepted command. A kill ends what is under way and what waits, but not what comes after it."""
+        """Takes an accepted command. A kill ends what is under way and what waits, but not what comes after it; a deletion does not wait for
+        the end of an installation.
+        """
         if operation.action is Action.KILL_SERVER:
             for each in list(self._waiting):
                 if each.action in _OVERTAKEN:
                     self._drop(each, DROPPED)
             self.overtake(KILLED)
         self._waiting.append(operation)
+        self._give_way_to(operation.action)
         self.arrived.set()
 
     def take(self) -> OperationRecord:
         """The next one, which is under way from now on."""
         self.current = self._waiting.popleft()
         self.overtaken.clear()
+        for action in self.waiting_actions():
+            self._give_way_to(action)
         return self.current
 
     def resume(self, operation: OperationRecord) -> None:
@@ -116,9 +124,20 @@ class Inbox:
         dropped, self._dropped = self._dropped, []
         return dropped
 
+    def _give_way_to(self, action: Action) -> None:
+        """An installation that is under way ends for these: also after the agent that took them has died."""
+        reason = {Action.KILL_SERVER: KILLED, Action.DELETE_SERVER: DELETED}.get(action)
+        if reason is not None and self.current is not None and _has_installer(self.current):
+            self.overtake(reason)
+
     def _drop(self, operation: OperationRecord, reason: Fault | None) -> None:
         self._waiting.remove(operation)
         self._dropped.append((operation, reason))
+
+
+def _has_installer(operation: OperationRecord) -> bool:
+    payload = operation.payload
+    return isinstance(payload, ReinstallPayload) or (isinstance(payload, Specification) and bool(payload.installer))
 
 
 def _holds(operation: OperationRecord) -> bool:

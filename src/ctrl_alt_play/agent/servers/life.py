@@ -35,6 +35,9 @@ FAILED = {
     Action.DELETE_SERVER: Outcome.DELETE_FAILED,
 }
 """How part 1 calls their failures."""
+INSTALLS = frozenset({Action.CREATE_SERVER, Action.REINSTALL_SERVER})
+"""What fills a server's folder."""
+NOT_INSTALLED = "The server is not installed, for its installation failed: reinstall it first."
 UP = frozenset({ServerState.RUNNING, ServerState.STARTING, ServerState.STOPPING})
 DOWN = frozenset({ServerState.ABSENT, ServerState.CREATED, ServerState.STOPPED, ServerState.CRASHED})
 
@@ -92,10 +95,12 @@ class Life:
     restart_at: float | None = None
     """When the node starts it by itself."""
     ended: Ended | None = None
+    is_installed: bool = True
+    """Nothing keeps it from running that an installer left undone."""
 
     @property
     def is_wanted(self) -> bool:
-        return self.desired is Desired.ON and self.hold is Hold.NONE
+        return self.desired is Desired.ON and self.hold is Hold.NONE and self.is_installed
 
     @property
     def is_spent(self) -> bool:
@@ -178,6 +183,13 @@ class Life:
         ended = self.ended.model_copy(update={"observed": ServerState.CRASHED, "is_unasked": False})
         return _crash(replace(self, observed=ServerState.CRASHED, ended=ended), policy, now)
 
+    def begin_installing(self) -> "Life":
+        """What is in its folder from now on is not to be run, until an installer has succeeded; and there is no container that could."""
+        return replace(_down(self, ServerState.ABSENT), is_installed=False, restart_at=None, ended=None)
+
+    def end_installing(self) -> "Life":
+        return replace(self, is_installed=True)
+
     def hold_by(self, hold: Hold, now: float) -> "Life":
         return _planned(replace(self, hold=hold, restart_at=None if hold is not Hold.NONE else self.restart_at), now)
 
@@ -203,6 +215,7 @@ def remembered(memory: Memory, hold: Hold, *, is_ending: bool) -> Life:
         crashed_at=memory.crashed_at,
         restart_at=memory.restart_at,
         ended=memory.ended,
+        is_installed=not memory.is_uninstalled,
     )
 
 
@@ -218,6 +231,11 @@ def check(action: Action, life: Life, accepted: Iterable[Action]) -> None:
         raise Fault(ErrorCode.INVALID_STATE, "The server is being deleted.")
     if action is Action.CREATE_SERVER:
         raise Fault(ErrorCode.SERVER_EXISTS, "A server of this id exists on this node already.")
+    is_being_installed = not INSTALLS.isdisjoint(waiting)
+    if action is Action.REINSTALL_SERVER and is_being_installed:
+        raise Fault(ErrorCode.INVALID_STATE, "The server is being installed already.")
+    if action in {Action.START_SERVER, Action.RESTART_SERVER} and not life.is_installed and not is_being_installed:
+        raise Fault(ErrorCode.INVALID_STATE, NOT_INSTALLED)
     if len(every) >= MOST_WAITING and action is not Action.KILL_SERVER:
         raise Fault(
             ErrorCode.INSUFFICIENT_RESOURCES,
@@ -245,6 +263,8 @@ def _check_state(action: Action, life: Life, waiting: list[Action]) -> None:
             )
         case Action.STOP_SERVER if will_be not in UP | {ServerState.UNKNOWN} and not will_run:
             raise Fault(ErrorCode.INVALID_STATE, f"The server is not running: it is {will_be}, or about to be.")
+        case Action.KILL_SERVER if not life.is_installed and not INSTALLS.isdisjoint(waiting):
+            return
         case Action.KILL_SERVER if not is_up and state is not ServerState.UNKNOWN and not is_about_to_run:
             raise Fault(ErrorCode.INVALID_STATE, f"The server is not running: it is {state}.")
         case _:

@@ -19,7 +19,8 @@ from ctrl_alt_play.agent.servers.book import Book
 from ctrl_alt_play.agent.servers.game import Game
 from ctrl_alt_play.agent.servers.history import History
 from ctrl_alt_play.agent.servers.inbox import KILLED, Inbox
-from ctrl_alt_play.agent.servers.life import DOWN, LEADS_TO, Duty, Life, check, remembered
+from ctrl_alt_play.agent.servers.installing import BEGAN, Installing
+from ctrl_alt_play.agent.servers.life import DOWN, INSTALLS, LEADS_TO, Duty, Life, check, remembered
 from ctrl_alt_play.agent.servers.lookout import Lookout
 from ctrl_alt_play.agent.servers.node import Node
 from ctrl_alt_play.agent.servers.steps import Steps
@@ -59,7 +60,9 @@ class Server:
         self._node = node
         self._on_gone = on_gone
         self.book = Book(self.game, self.inbox, node)
-        self._actions = Actions(self, node)
+        was_installing = any(each.action in INSTALLS for each in unfinished)
+        self._installing = Installing(self, node, is_left=not self.life.is_installed and not was_installing)
+        self._actions = Actions(self, node, self._installing)
         self._history = History(self.game, node, self.book.keep_good_run)
         self.steps = Steps(self.id, self.inbox, node)
         self._is_lost = False
@@ -139,6 +142,8 @@ class Server:
             await self._report()
         elif not self.inbox.is_empty:
             await self._perform(self.inbox.take())
+        elif self._installing.is_left and self._lookout.in_sight.is_set():
+            await self._by_itself("clear", self._installing.clear())
         elif self._is_lost:
             await self._by_itself("end", self._actions.end_lost())
         else:
@@ -190,6 +195,7 @@ class Server:
     async def close(self) -> None:
         """Lets go of the game, which goes on."""
         self._unwatch()
+        await self._installing.close()
         await self.game.close()
 
     def settle(self, *, forced: bool | None = None) -> None:
@@ -305,13 +311,14 @@ class Server:
             await self._conclude(operation, fault, result, began_at)
 
     async def _carry_through(self, operation: OperationRecord) -> tuple[telling.Result, Fault | None]:
-        """Goes on, for a while, when the engine comes back that went away in the middle of it."""
+        """Goes on when the engine comes back that went away in the middle of it: for a while, or for as long as an installer may be at work."""
         may_go_on = self._lookout.in_sight.is_set() or operation.action is Action.CREATE_SERVER
         until_s = self._node.clock.monotonic() + CARRY_S
         while True:
             result, fault = await self._try(operation)
             is_cut_off = fault is not None and fault.code is ErrorCode.DOCKER_UNAVAILABLE
-            if not (is_cut_off and may_go_on) or self._node.clock.monotonic() > until_s:
+            is_over = self._node.clock.monotonic() > until_s and BEGAN not in operation.phase
+            if not (is_cut_off and may_go_on) or is_over:
                 return result, fault
             log.warning("operation_waits_for_engine", action=operation.action)
             try:

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from ctrl_alt_play.protocol.live import ConsolePage, Lines, Loss, SearchPage
+from ctrl_alt_play.protocol.live import ConsolePage, Lines, Loss, SearchPage, Stream
 
 
 class ConsoleLine(BaseModel):
@@ -16,7 +15,7 @@ class ConsoleLine(BaseModel):
     number: int = Field(
         description="of the line, or of the first that is not there; counted as long as there is the server"
     )
-    stream: Literal["stdout", "stderr"]
+    stream: Stream = Field(description="`node` for what the node itself says, as while it installs")
     text: str = Field(description="as the server wrote it, with its colours")
     time: datetime | None
     lost: Loss | None = Field(default=None, description="why lines are not there; null for a line")

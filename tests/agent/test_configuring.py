@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.fakes.household import Household
 
+from ctrl_alt_play.agent.engine.base import Plan
 from ctrl_alt_play.agent.servers.configuring import configure
 from ctrl_alt_play.protocol.contents import Action, ServerState
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
@@ -35,7 +36,7 @@ SPECIFICATION = Specification(
 
 
 def set_up(folder: Path, specification: Specification = SPECIFICATION) -> None:
-    configure(folder, specification, "172.18.0.1", os.getuid(), os.getgid())
+    configure(Plan("one", "node-1", specification, folder, os.getuid(), os.getgid()), "172.18.0.1")
 
 
 def test_files_are_set_up_with_what_the_server_is_and_nothing_of_the_node(

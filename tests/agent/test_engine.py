@@ -24,6 +24,7 @@ from ctrl_alt_play.agent.engine.container import (
 )
 from ctrl_alt_play.agent.engine.docker import DockerEngine
 from ctrl_alt_play.agent.engine.documents import container_of
+from ctrl_alt_play.agent.engine.environment import environment
 from ctrl_alt_play.agent.engine.faults import fault_of
 from ctrl_alt_play.agent.engine.pull import Pull
 from ctrl_alt_play.agent.engine.streams import frames, lines
@@ -31,6 +32,7 @@ from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import (
     CrashPolicy,
     Hold,
+    Launch,
     Limits,
     Port,
     Probe,
@@ -95,6 +97,53 @@ def test_labels_tell_the_fingerprint_and_the_specification() -> None:
 
 def test_a_specification_that_is_too_long_for_a_label_is_left_out() -> None:
     assert LABEL_SPECIFICATION not in container_body(other(environment={"A": "x" * MOST_LABEL_BYTES}))["Labels"]
+
+
+# What a game finds
+
+
+def test_what_the_field_s_games_expect_is_in_the_environment_and_no_variable_replaces_it() -> None:
+    variables = {
+        "SERVER_PORT": "7",
+        "SERVER_MEMORY": "8",
+        "SERVER_IP": "9",
+        "STARTUP": "x",
+        "P_SERVER_UUID": "y",
+        "B": "{{A}}",
+    }
+    plan = other(environment=variables, limits=Limits(memory=512 * 2**20), startup="./run {{ server.build.memory }}")
+    assert environment(replace(plan, timezone="Europe/Berlin")) == {
+        "B": "{{A}}",
+        "HOME": "/home/container",
+        "TZ": "Europe/Berlin",
+        "P_SERVER_UUID": "quake",
+        "SERVER_IP": "0.0.0.0",
+        "SERVER_MEMORY": "512",
+        "SERVER_PORT": "1",
+        "STARTUP": "./run {{SERVER_MEMORY}}",
+    }
+
+
+def test_a_home_and_a_time_zone_of_its_own_stay_and_without_ports_none_is_told() -> None:
+    found = environment(other(environment={"HOME": "/h", "TZ": "UTC"}, ports=()))
+    assert (found["HOME"], found["TZ"]) == ("/h", "UTC")
+    assert "SERVER_PORT" not in found
+
+
+def test_the_node_fills_in_the_command_unless_the_image_does() -> None:
+    plan = other(startup="./run -p {{SERVER_PORT}} '{{A}}'")
+    assert container_body(plan)["Cmd"] == ["./run", "-p", "1", "1"]
+    of_image = other(startup="./run -p {{SERVER_PORT}}", launch=Launch.IMAGE)
+    assert "Cmd" not in container_body(of_image)
+    assert "STARTUP=./run -p {{SERVER_PORT}}" in container_body(of_image)["Env"]
+
+
+def test_a_command_that_cannot_be_read_is_said() -> None:
+    with pytest.raises(Fault, match="quotation") as refused:
+        container_body(other(startup="./run 'x"))
+    assert refused.value.code is ErrorCode.CONFIG_INVALID
+    with pytest.raises(Fault, match="stands for nothing"):
+        container_body(other(startup="./run {{config.token}}"))
 
 
 # Containers

@@ -152,6 +152,11 @@ FLAWS = [
         broken(config={**WITHOUT_CONFIG, "files": {"a": {"parser": "ini", "find": {"b": "{{config.token}}"}}}}),
         "config.files['a'].find['b']: {{config.token}} stands for nothing",
     ),
+    (broken(startup="./game {{config.token}}"), "startup: {{config.token}} stands for nothing"),
+    (
+        broken(config={**WITHOUT_CONFIG, "startup": {"done": ["ready", "regex:(?=x)"]}}),
+        "config.startup.done: 'regex:(?=x)' is no regular expression that can be used here",
+    ),
     (broken(variables=[{"env_variable": "A B"}]), "variables[0].env_variable: 'A B' is no name"),
     (broken(variables=[{"env_variable": "A"}, {"env_variable": "A"}]), "variables[1].env_variable: 'A' is there twice"),
     (broken(variables=[{"env_variable": "A", "rules": "colour"}]), "variables[0].rules: there is no rule 'colour'"),

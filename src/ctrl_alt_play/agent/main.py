@@ -28,7 +28,7 @@ from ctrl_alt_play.agent.pulled import Pulled
 from ctrl_alt_play.agent.registries import Registries
 from ctrl_alt_play.agent.servers import status, telling
 from ctrl_alt_play.agent.servers.fleet import Fleet
-from ctrl_alt_play.agent.servers.node import Node, machine_boot_id
+from ctrl_alt_play.agent.servers.node import Node, machine_boot_id, machine_timezone
 from ctrl_alt_play.clock import SystemClock
 from ctrl_alt_play.errors import StartupError
 from ctrl_alt_play.settings import LiveSettings
@@ -80,6 +80,7 @@ async def _run_parts(
         owns_folders=is_root,
         consoles=consoles,
         boot_id=boot_id,
+        timezone=machine_timezone(),
     )
     fleet = Fleet(node, own_uid=None if is_root else os.geteuid())
     sampler = sampler_of(node, fleet, outbox)

@@ -1,6 +1,5 @@
 """What a server is made of: the payload of `create_server`."""
 
-import shlex
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -59,18 +58,6 @@ def _text(value: object) -> object:
 
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[^=\x00]+$", max_length=256)]
 EnvironmentValue = Annotated[str, BeforeValidator(_text), StringConstraints(pattern=r"^[^\x00]*$", max_length=65536)]
-
-
-_SHELL_CHARACTERS = set("|&;<>()$`\n*?[]{}~")
-
-
-def arguments(startup: str) -> list[str]:
-    """The startup text as a program and its arguments; through the image's shell only where it is written in a shell's language.
-
-    Raises:
-        ValueError: a quote is not closed.
-    """
-    return ["/bin/sh", "-c", startup] if _SHELL_CHARACTERS & set(startup) else shlex.split(startup)
 
 
 class Model(BaseModel):
@@ -243,7 +230,10 @@ class Installer(Model):
 
 
 class Launch(StrEnum):
-    """Who makes a process of the startup command: the node, or the image, which finds it in `STARTUP` (as images of the field do)."""
+    """Who makes a process of the startup command: the node, or the image, which finds it in `STARTUP` (as images of the field do).
+
+    The node does so, too, for an image that has no program of its own.
+    """
 
     COMMAND = "command"
     IMAGE = "image"

@@ -8,6 +8,7 @@ from ctrl_alt_play.templates import rules
 from ctrl_alt_play.templates.model import Template
 from ctrl_alt_play.templates.placeholders import ENVIRONMENT, NAMES, PLACEHOLDER
 from ctrl_alt_play.templates.reading import PARSERS
+from ctrl_alt_play.templates.startup import needs_bash
 from ctrl_alt_play.templates.stopping import parsed
 
 _SHELL = re.compile(r"\$\(|`|[|&;<>]")
@@ -67,6 +68,10 @@ def _startup(template: Template) -> Iterator[Feature]:
             yield Feature("startup", "{{VARIABLE}}")
         if re.search(r"\$\{?\w", command):
             yield Feature("startup", "${VARIABLE}")
+        if needs_bash(command):
+            yield Feature("startup", "bash")
+        if any("." in name for name in PLACEHOLDER.findall(command)):
+            yield Feature("startup", "{{dotted.name}}")
         if _SHELL.search(re.sub(r"\$\{\w+\}", "", command)):
             yield Feature("startup", "shell")
     if len(template.startup_commands) > 1:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
+from ctrl_alt_play.protocol import specification
 from ctrl_alt_play.templates import rules
 from ctrl_alt_play.templates.model import (
     ConfigurationFile,
@@ -24,6 +26,7 @@ from ctrl_alt_play.templates.model import (
     Variable,
 )
 from ctrl_alt_play.templates.placeholders import newest, unknown
+from ctrl_alt_play.templates.startup import named
 
 FORMATS = ("PTDL_v1", "PTDL_v2", "PLCN_v1", "PLCN_v2", "PLCN_v3")
 PARSERS = ("file", "properties", "ini", "json", "yaml", "toml", "xml")
@@ -141,7 +144,6 @@ class _Reader:
             self.wrong("meta.version", f"is {version!r}: known are {', '.join(FORMATS)}")
             raise NotATemplate(self.flaws)
         config = self.mapping(document, "config")
-        readiness = self.parsed(config, "startup", "config.")
         return Template(
             uuid=self.text(document, "uuid") or None,
             name=self.text(document, "name", is_needed=True),
@@ -154,9 +156,7 @@ class _Reader:
             images=self.images(document, version),
             startup_commands=self.startup_commands(document),
             stop=self.text(config, "stop", "config."),
-            readiness=Readiness(
-                done=self.texts(readiness, "done", "config.startup."), strip_ansi=bool(readiness.get("strip_ansi"))
-            ),
+            readiness=self.readiness(self.parsed(config, "startup", "config.")),
             configuration=tuple(self.configuration(self.parsed(config, "files", "config."))),
             logs={
                 str(key): value for key, value in self.parsed(config, "logs", "config.").items() if _is_scalar(value)
@@ -184,7 +184,20 @@ class _Reader:
         if not isinstance(found, dict) or not all(isinstance(command, str) and command for command in found.values()):
             self.wrong("startup", "names no command")
             return {}
+        for command in found.values():
+            try:
+                named(command)
+            except ValueError as error:
+                self.wrong("startup", str(error))
         return {str(name): command for name, command in found.items()}
+
+    def readiness(self, told: dict[str, Any]) -> Readiness:
+        done = self.texts(told, "done", "config.startup.")
+        try:
+            specification.Readiness(text=done)
+        except ValidationError as error:
+            self.wrong("config.startup.done", error.errors()[0]["msg"].removeprefix("Value error, "))
+        return Readiness(done=done, strip_ansi=bool(told.get("strip_ansi")))
 
     def configuration(self, files: dict[str, Any]) -> Iterator[ConfigurationFile]:
         for path, told in files.items():

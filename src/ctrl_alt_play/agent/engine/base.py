@@ -75,6 +75,8 @@ class Plan:
     folder: Path
     uid: int
     gid: int
+    timezone: str = "UTC"
+    """The node's."""
 
 
 @dataclass(frozen=True, slots=True)

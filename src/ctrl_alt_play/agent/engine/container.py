@@ -5,10 +5,10 @@ import json
 from typing import Any
 
 from ctrl_alt_play.agent.engine.base import Plan
-from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.specification import Limits, Port, Specification, arguments
+from ctrl_alt_play.agent.engine.environment import HOME, environment, readable
+from ctrl_alt_play.protocol.specification import Launch, Limits, Port
+from ctrl_alt_play.templates.startup import arguments
 
-HOME = "/home/container"
 LABEL_MANAGED = "ctrl-alt-play.managed"
 LABEL_SERVER = "ctrl-alt-play.server-id"
 LABEL_NODE = "ctrl-alt-play.node-id"
@@ -68,7 +68,7 @@ def _bare_body(plan: Plan) -> dict[str, Any]:
         "Hostname": plan.server_id[:63],
         "User": f"{plan.uid}:{plan.gid}",
         "WorkingDir": HOME,
-        "Env": [f"{name}={value}" for name, value in sorted(environment(specification).items())],
+        "Env": [f"{name}={value}" for name, value in sorted(environment(plan).items())],
         "AttachStdin": True,
         "OpenStdin": True,
         "StdinOnce": False,
@@ -76,23 +76,19 @@ def _bare_body(plan: Plan) -> dict[str, Any]:
         "ExposedPorts": {f"{port.internal}/{port.protocol}": {} for port in specification.ports},
         "HostConfig": _host_config(plan),
     }
-    command = startup_command(specification.startup)
-    if command:
-        body["Cmd"] = command
+    if specification.launch is Launch.COMMAND and specification.startup:
+        body["Cmd"] = command(plan)
     return body
 
 
-def environment(specification: Specification) -> dict[str, str]:
-    return {"HOME": HOME, "STARTUP": specification.startup, **specification.environment}
+def command(plan: Plan) -> list[str]:
+    """The program and its arguments, where the image does not make them of the startup command itself.
 
-
-def startup_command(startup: str) -> list[str]:
-    try:
-        return arguments(startup)
-    except ValueError as error:
-        raise Fault(
-            ErrorCode.CONFIG_INVALID, f"The startup command cannot be read: {error}. Check its quotes."
-        ) from error
+    Raises:
+        Fault: as `container_body`.
+    """
+    with readable():
+        return arguments(plan.specification.startup, environment(plan))
 
 
 def _host_config(plan: Plan) -> dict[str, Any]:

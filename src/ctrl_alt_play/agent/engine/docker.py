@@ -36,6 +36,7 @@ from ctrl_alt_play.agent.engine.container import (
     LABEL_SERVER,
     LABEL_SPECIFICATION,
     NETWORK,
+    command,
     container_body,
     container_name,
 )
@@ -47,6 +48,7 @@ from ctrl_alt_play.agent.engine.pull import Pull
 from ctrl_alt_play.agent.engine.stats import disk_of, sample_of
 from ctrl_alt_play.agent.engine.streams import frames, lines, raw
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
+from ctrl_alt_play.protocol.specification import Launch
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 CALL_TIMEOUT_S = 60.0
@@ -205,6 +207,8 @@ class DockerEngine:
     async def create(self, plan: Plan) -> None:
         await self._ensure_network()
         body = container_body(plan)
+        if plan.specification.launch is Launch.IMAGE and not await self._has_program(plan.specification.image):
+            body["Cmd"] = command(plan)
         if await self._is_made(plan.server_id, body["Labels"]):
             return
         try:
@@ -225,6 +229,12 @@ class DockerEngine:
             made = await self._docker.containers.create(installer_body(plan, installer), name=identity(called)[1])
             await made.put_archive("/", script_archive(installer))  # type: ignore[no-untyped-call]  # as aiodocker has it
         self._ids[called] = made.id
+
+    async def _has_program(self, image: str) -> bool:
+        """Whether containers of the image know by themselves what to run."""
+        async with _translated():
+            config = (await self._docker.images.inspect(image))["Config"]
+        return bool(config.get("Entrypoint") or config.get("Cmd"))
 
     async def _is_made(self, server_id: str, labels: dict[str, str]) -> bool:
         """Whether the container was made by us from a plan that makes the very same: its labels hold a fingerprint of it.

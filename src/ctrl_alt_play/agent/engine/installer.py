@@ -17,9 +17,9 @@ from ctrl_alt_play.agent.engine.container import (
     NETWORK,
     PIDS,
     container_name,
-    environment,
     limited,
 )
+from ctrl_alt_play.agent.engine.environment import environment
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import Installer, Limits
 
@@ -47,7 +47,7 @@ def installer_body(plan: Plan, installer: Installer) -> dict[str, Any]:
     Raises:
         Fault: `CONFIG_INVALID`, when the entrypoint cannot be read.
     """
-    variables = {**environment(plan.specification), "HOME": "/root"}
+    variables = {**environment(plan), "HOME": "/root"}
     return {
         "Image": installer.image,
         "Hostname": "installer",

@@ -135,14 +135,13 @@ class Game:
         Raises:
             Fault: why they cannot be set up.
         """
-        specification, uid = self.record.specification, self.record.uid
+        specification = self.record.specification
         if not specification.configuration:
             return
         from ctrl_alt_play.agent.servers import configuring  # noqa: PLC0415 - few games need it, and it is some MiB
 
         interface = await self._interface() if configuring.asks_for_interface(specification) else ""
-        gid = self._node.gid_of(uid)
-        await asyncio.to_thread(configuring.configure, self.folder, specification, interface, uid, gid)
+        await asyncio.to_thread(configuring.configure, self.plan(), interface)
 
     async def _interface(self) -> str:
         """The node's address among its containers: Docker gives a network that it made the first of its range."""
@@ -307,8 +306,8 @@ class Game:
             await self.take_up_console()
 
     def plan(self) -> Plan:
-        uid = self.record.uid
-        return Plan(self.id, self._node.id, self.record.specification, self.folder, uid, self._node.gid_of(uid))
+        uid, node = self.record.uid, self._node
+        return Plan(self.id, node.id, self.record.specification, self.folder, uid, node.gid_of(uid), node.timezone)
 
     def hear(self, stream: str, text: str) -> None:
         self.last_lines.extend(text.rsplit("\n", LINES_KEPT)[-LINES_KEPT:])

@@ -17,6 +17,7 @@ from ctrl_alt_play.protocol.part2 import OperationProgress
 
 STARTS_AT_ONCE = 4
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+LOCAL_TIME = Path("/etc/localtime")
 
 
 class Teller(Protocol):
@@ -52,6 +53,7 @@ class Node:
     consoles: Consoles = field(kw_only=True)
     boot_id: str = ""
     """Another one after the machine was booted again."""
+    timezone: str = "UTC"
     starting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STARTS_AT_ONCE))
     """A node that was booted starts its games a few at a time."""
 
@@ -66,3 +68,8 @@ def machine_boot_id() -> str:
         return BOOT_ID.read_text().strip()
     except OSError:
         return ""
+
+
+def machine_timezone() -> str:
+    """As `Europe/Berlin`; where the machine names none, it has UTC."""
+    return os.environ.get("TZ") or str(LOCAL_TIME.resolve()).partition("/zoneinfo/")[2] or "UTC"

@@ -10,6 +10,7 @@ from ctrl_alt_play.panel.names import IpAddress
 from ctrl_alt_play.panel.servers.images import is_reference
 from ctrl_alt_play.protocol import specification as wire
 from ctrl_alt_play.protocol.specification import Specification
+from ctrl_alt_play.templates.startup import arguments
 
 STRICT = ConfigDict(alias_generator=str, extra="forbid")
 """`str` calls a field what it is called: without a generator of its own a model keeps its parent's camelCase."""
@@ -102,9 +103,9 @@ class Recipe(wire.Recipe):
     @classmethod
     def _can_be_read(cls, startup: str) -> str:
         try:
-            wire.arguments(startup)
+            arguments(startup, {})
         except ValueError as error:
-            raise ValueError(f"the command cannot be read: {error}; check its quotes") from error
+            raise ValueError(f"the command cannot be read: {error}; check its quotes and placeholders") from error
         return startup
 
     @field_validator("ports")

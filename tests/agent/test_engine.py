@@ -63,7 +63,6 @@ def other(**changes: Any) -> Plan:
         other(readiness=Readiness(text=("Done",), probe=Probe())),
         other(crash=CrashPolicy(limit=1)),
         other(environment={"B": "2", "A": "1"}),
-        replace(PLAN, node_id="another"),
     ],
 )
 def test_what_the_agent_alone_goes_by_makes_no_other_container(plan: Plan) -> None:
@@ -116,6 +115,8 @@ def test_what_the_field_s_games_expect_is_in_the_environment_and_no_variable_rep
         "B": "{{A}}",
         "HOME": "/home/container",
         "TZ": "Europe/Berlin",
+        "P_SERVER_ALLOCATION_LIMIT": "0",
+        "P_SERVER_LOCATION": "node",
         "P_SERVER_UUID": "quake",
         "SERVER_IP": "0.0.0.0",
         "SERVER_MEMORY": "512",

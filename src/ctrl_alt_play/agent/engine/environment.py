@@ -16,7 +16,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - where a game listens within its container
 
 
 def environment(plan: Plan) -> dict[str, str]:
-    """The server's variables, and what images and templates expect beside them; of that a variable replaces `HOME` and `TZ` alone.
+    """The server's variables, and what images and templates expect beside them; what the node knows best no variable replaces.
 
     Raises:
         Fault: `CONFIG_INVALID`, when the startup command cannot be read.
@@ -27,6 +27,8 @@ def environment(plan: Plan) -> dict[str, str]:
     found = {
         "HOME": HOME,
         "TZ": plan.timezone,
+        "P_SERVER_LOCATION": plan.node_id,
+        "P_SERVER_ALLOCATION_LIMIT": "0",
         **specification.environment,
         "P_SERVER_UUID": plan.server_id,
         "SERVER_IP": EVERYWHERE,

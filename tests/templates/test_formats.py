@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from ctrl_alt_play.agent.configuration.parsers import PARSERS as WRITTEN_BY_AGENTS
-from ctrl_alt_play.templates.model import ConfigurationFile, Installer, Replacement
+from ctrl_alt_play.templates.model import ConfigurationFile, Installer, Port, Query, Replacement
 from ctrl_alt_play.templates.reading import PARSERS, NotATemplate, read
 from ctrl_alt_play.templates.stopping import Stop, parsed
 from ctrl_alt_play.templates.writing import Format, lost, write
@@ -110,6 +110,26 @@ def test_what_is_written_is_read_back(format_: Format, as_yaml: bool) -> None:
     assert again == template
 
 
+OWN = {
+    "ports": [{"name": "game", "internal": 27960, "variable": "GAME_PORT"}, {"name": "rcon", "protocol": "tcp"}],
+    "query": {"protocol": "quake3", "port": "game"},
+    "stop_timeout": 90.0,
+}
+
+
+@pytest.mark.parametrize("as_yaml", [False, True])
+@pytest.mark.parametrize("format_", FORMATS)
+def test_what_is_our_own_is_in_all_formats_under_one_key(format_: Format, as_yaml: bool) -> None:
+    template = read(json.dumps(document(ctrl_alt_play=OWN)))
+    assert template.ports[0] == Port(name="game", protocol="both", internal=27960, variable="GAME_PORT")
+    assert (template.query, template.stop_timeout) == (Query(protocol="quake3", port="game"), 90)
+    text = write(template, format_, as_yaml=as_yaml)
+    assert yaml.safe_load(text)["ctrl_alt_play"] == OWN
+    again = read(text)
+    assert (again.ports, again.query, again.stop_timeout) == (template.ports, template.query, template.stop_timeout)
+    assert "ctrl_alt_play" not in write(read(json.dumps(document())), format_, as_yaml=as_yaml)
+
+
 def test_what_a_format_has_no_place_for_is_said() -> None:
     newest = document(
         meta={"version": "PLCN_v3"},
@@ -161,6 +181,11 @@ FLAWS = [
     (broken(variables=[{"env_variable": "A"}, {"env_variable": "A"}]), "variables[1].env_variable: 'A' is there twice"),
     (broken(variables=[{"env_variable": "A", "rules": "colour"}]), "variables[0].rules: there is no rule 'colour'"),
     (broken(scripts={"installation": {"script": "true"}}), "scripts.installation.container: is missing"),
+    (broken(ctrl_alt_play=[]), "ctrl_alt_play: should be a valid dictionary"),
+    (broken(ctrl_alt_play={"port": []}), "ctrl_alt_play.port: is not known here"),
+    (broken(ctrl_alt_play={"ports": [{"name": "game", "protocol": "sctp"}]}), "ctrl_alt_play.ports[0].protocol: "),
+    (broken(ctrl_alt_play={"ports": [{"name": "a"}, {"name": "a"}]}), "ctrl_alt_play: two ports are called 'a'"),
+    (broken(ctrl_alt_play={"query": {"protocol": "quake3", "port": "x"}}), "the query asks at the port 'x'"),
     (broken(features="eula", tags=[1]), "tags: is no list of texts"),
 ]
 

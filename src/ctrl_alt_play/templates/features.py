@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ctrl_alt_play.templates import rules
+from ctrl_alt_play.templates import extension, rules
 from ctrl_alt_play.templates.model import Template
 from ctrl_alt_play.templates.placeholders import ENVIRONMENT, NAMES, PLACEHOLDER
 from ctrl_alt_play.templates.reading import PARSERS
@@ -30,6 +30,7 @@ def features(template: Template) -> frozenset[Feature]:
             *_startup(template),
             *_variables(template),
             *_install(template),
+            *(Feature("ctrl_alt_play", name) for name in extension.written(template)),
         }
     )
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Scalar = str | int | float | bool | None
 
@@ -57,18 +57,18 @@ class Variable(Part):
 class Port(Part):
     """A port that the game needs beside others. The first one of a template is the usual: `SERVER_PORT`."""
 
-    name: str
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
     protocol: Literal["tcp", "udp", "both"] = "both"
-    internal: int | None = None
+    internal: int | None = Field(default=None, ge=1, le=65535)
     """Where the game always listens; None: at the number that it is reached by from outside."""
-    variable: str | None = None
+    variable: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,190}$")
     """Which variable tells the game its number."""
 
 
 class Query(Part):
     """How the game is asked who plays; `port` is the name of one of its ports, None: the first."""
 
-    protocol: str
+    protocol: str = Field(min_length=1, max_length=32)
     port: str | None = None
 
 

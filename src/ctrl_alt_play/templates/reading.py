@@ -15,7 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from ctrl_alt_play.protocol import specification
-from ctrl_alt_play.templates import rules
+from ctrl_alt_play.templates import extension, rules
 from ctrl_alt_play.templates.model import (
     ConfigurationFile,
     Installer,
@@ -144,6 +144,9 @@ class _Reader:
             self.wrong("meta.version", f"is {version!r}: known are {', '.join(FORMATS)}")
             raise NotATemplate(self.flaws)
         config = self.mapping(document, "config")
+        own, wrongs = extension.read(document.get(extension.KEY))
+        for place, message in wrongs:
+            self.wrong(place, message)
         return Template(
             uuid=self.text(document, "uuid") or None,
             name=self.text(document, "name", is_needed=True),
@@ -164,6 +167,9 @@ class _Reader:
             denied_files=self.texts(document, "file_denylist"),
             installer=self.installer(document),
             variables=tuple(self.variables(document)),
+            ports=own.ports,
+            query=own.query,
+            stop_timeout=own.stop_timeout,
         )
 
     def images(self, document: dict[str, Any], version: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import yaml
 
+from ctrl_alt_play.templates import extension
 from ctrl_alt_play.templates.model import ConfigurationFile, Template, Variable
 from ctrl_alt_play.templates.placeholders import oldest
 
@@ -62,7 +63,10 @@ def _document(template: Template, format_: Format, at: str) -> dict[str, Any]:
         },
         "scripts": {"installation": _installation(template)},
         "variables": [_variable(each, format_) for each in template.variables],
+        extension.KEY: extension.written(template),
     }
+    if not document[extension.KEY]:
+        del document[extension.KEY]
     for name in _ABSENT[format_]:
         del document[name]
     return document

@@ -1,17 +1,25 @@
 """`ctrl-alt-play template`."""
 
+import asyncio
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ctrl_alt_play.cli import stored
 from ctrl_alt_play.cli.output import say, show_table
 
+if TYPE_CHECKING:
+    from ctrl_alt_play.templates.model import Template
+
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(stored.app)
 FOLDER = typer.Argument(exists=True, file_okay=False, help="With templates as .json, .yaml or .yml, at any depth.")
+NAMES = typer.Argument(help="Files, folders, or names of our own templates; none: all of our own.")
+SET = typer.Option("--set", metavar="NAME=VALUE", help="A variable's value; may be given again.")
+TIMEOUT = typer.Option("--ready-timeout", min=1, help="Seconds that a game has to become ready.")
 
 
 @app.command("check")
@@ -43,3 +51,58 @@ def check_folder(folder: Annotated[Path, FOLDER]) -> None:
     say(f"{len(paths)} templates, {len(paths) - len(failed)} imported, {len(failed)} failed")
     if failed:
         raise typer.Exit(1)
+
+
+@app.command("test")
+def try_templates(
+    names: Annotated[list[str] | None, NAMES] = None,
+    *,
+    settings: Annotated[list[str] | None, SET] = None,
+    ready_timeout: Annotated[float, TIMEOUT] = 60,
+) -> None:
+    """Take templates the whole way on this machine's Docker: image, install, start, ready, query, stop. Nothing stays but images."""
+    from ctrl_alt_play import logs  # noqa: PLC0415
+    from ctrl_alt_play.cli import trials  # noqa: PLC0415
+    from ctrl_alt_play.errors import StartupError  # noqa: PLC0415
+    from ctrl_alt_play.protocol.errors import Fault  # noqa: PLC0415
+
+    logs.configure(logs.LogSettings(level="error"))
+    values = dict(_pair(each) for each in settings or ())
+    wanted = [trials.Trial(name, _read(name, text), values, ready_timeout) for name, text in _texts(names or [])]
+    try:
+        failed = asyncio.run(trials.run(wanted, say))
+    except (Fault, StartupError) as error:
+        say(str(error), err=True)
+        raise typer.Exit(5) from error
+    raise typer.Exit(1 if failed else 0)
+
+
+def _texts(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Of our own templates by their names, of others by their files and folders; all of our own where none is named."""
+    from ctrl_alt_play.games.own import own_templates  # noqa: PLC0415
+
+    own = dict(own_templates())
+    for name in names or own:
+        path = Path(name)
+        if name in own:
+            yield name, own[name]
+        elif path.exists():
+            yield from ((file.stem, file.read_text(encoding="utf-8")) for file in stored.templates_in(path))
+        else:
+            raise typer.BadParameter(f"{name} is no file, no folder and none of our own: {', '.join(own)}")
+
+
+def _read(name: str, text: str) -> "Template":
+    from ctrl_alt_play.templates.reading import NotATemplate, read  # noqa: PLC0415
+
+    try:
+        return read(text)
+    except NotATemplate as error:
+        raise typer.BadParameter(f"{name}: {error}") from error
+
+
+def _pair(setting: str) -> tuple[str, str]:
+    name, equals, value = setting.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{setting!r}: give NAME=VALUE", param_hint="--set")
+    return name, value

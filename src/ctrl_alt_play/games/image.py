@@ -38,11 +38,12 @@ class Root:
             if wanted(inside) and file.is_file() and not file.is_symlink():
                 self.contents[f"{path}/{inside}"] = file
 
-    def add_program(self, path: str, program: Path) -> None:
-        """Add a program, or a library that one loads, and every shared library it needs from this machine."""
+    def add_program(self, path: str, program: Path, scratch: Path | None = None) -> None:
+        """Add a program, or a library that one loads, and every shared library it needs, from `scratch` (as unpacked there) or this machine."""
         self.contents[path] = program
-        for library in libraries(program):
-            self.contents[str(library)] = library
+        for library in libraries(program, scratch):
+            is_unpacked = scratch is not None and library.is_relative_to(scratch)
+            self.contents[f"/{library.relative_to(scratch)}" if scratch and is_unpacked else str(library)] = library
 
     def write(self, archive: Path) -> None:
         """Write all of it as a tar archive: the same contents give the same bytes."""
@@ -75,9 +76,13 @@ class Recipe:
     """A command that ends with 0 inside a good image, under any uid and without a network."""
 
 
-def libraries(program: Path) -> list[Path]:
-    """The shared libraries, loader included, that this machine gives to a program, by the paths the loader uses."""
-    listing = run(["ldd", program], fix="use a Linux system with glibc, such as Debian or Ubuntu", timeout_s=30)
+def libraries(program: Path, scratch: Path | None = None) -> list[Path]:
+    """The shared libraries, loader included, that this machine gives to a program, by the paths the loader uses, before them those in `scratch`."""
+    folders = {str(file.parent) for file in scratch.rglob("*.so*")} if scratch else ()
+    search = ["env", f"LD_LIBRARY_PATH={':'.join(sorted(folders))}"] if folders else []
+    listing = run(
+        [*search, "ldd", program], fix="use a Linux system with glibc, such as Debian or Ubuntu", timeout_s=30
+    )
     missing = [line.split()[0] for line in listing.splitlines() if line.endswith("not found")]
     if missing:
         fix = "install the packages that hold them (libstdc++.so.6 is in libstdc++6)"

@@ -37,6 +37,18 @@ def unpack(names: Sequence[str], target: Path, cache: Path, say: Say) -> None:
         run(["dpkg", "-x", archive, target], fix="remove the cache folder and build again", timeout_s=120)
 
 
+def needed(names: Sequence[str], cache: Path, say: Say) -> list[str]:
+    """These packages, and those among what they depend on that this machine does not have. Raises BuildFailed."""
+    apt = _Apt(cache.absolute())
+    try:
+        missing = apt.missing(names)
+    except BuildFailed:
+        say("updating the package lists")
+        apt.update()
+        missing = apt.missing(names)
+    return sorted({*names, *missing})
+
+
 def _fetch(names: Sequence[str], apt: "_Apt", say: Say) -> list[Path]:
     try:
         return apt.download(names, say)
@@ -73,6 +85,12 @@ class _Apt:
             say(f"fetching {len(missing)} packages ({sum(archive.size_bytes for archive in missing) / 1e6:.0f} MB)")
             self._run("download", *names, timeout_s=1800, folder=self._archives)
         return [self._archives / archive.name for archive in wanted]
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """What an installation of the packages would bring."""
+        options = ("--print-uris", "--no-install-recommends")
+        listing = self._run("install", *options, *names, timeout_s=60, folder=self._configuration.parent)
+        return [archive.name.partition("_")[0] for archive in parse_uris(listing)]
 
     def _is_here(self, archive: Archive) -> bool:
         file = self._archives / archive.name

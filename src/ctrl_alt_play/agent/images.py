@@ -26,7 +26,7 @@ from ctrl_alt_play.protocol.images import (
 
 MOST_PULLS = 8
 PULLS_KEPT = 32
-PRUNE_S = 20.0
+PRUNE_S = 10.0
 """What is not removed by then is left for the next time."""
 MEASURE_S = 5.0
 log = structlog.get_logger(__name__)

@@ -12,6 +12,7 @@ from ctrl_alt_play.client import Api, ApiError, Login, as_id
 ServerArgument = Annotated[
     str, typer.Argument(metavar="SERVER", help="A server's id, or its name where only one has it.")
 ]
+NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="A node's id.")]
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ctrl_alt_play import __version__
-from ctrl_alt_play.cli import nodes, operations, servers, templates
+from ctrl_alt_play.cli import nodes, operations, registries, servers, templates
 from ctrl_alt_play.cli.output import Commands, JsonOption, say
 from ctrl_alt_play.cli.programs import enrol_agent, run_agent, run_panel
 from ctrl_alt_play.client import DEFAULT_URL, Api, Login
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(servers.app, name="server", help="Game servers.")
 app.add_typer(nodes.app, name="node", help="The machines that run them.")
+app.add_typer(registries.app, name="registry", help="As whom nodes pull images.")
 app.add_typer(templates.app, name="template", help="What kinds of servers are made of.")
 app.add_typer(operations.app, name="operation", help="Work under way, and what became of it.")
 

@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
-from ctrl_alt_play.cli import places
-from ctrl_alt_play.cli.asking import WaitOption, show_operation
+from ctrl_alt_play.cli import images, places
+from ctrl_alt_play.cli.asking import NodeArgument, WaitOption, show_operation
 from ctrl_alt_play.cli.output import JsonOption, say, show_json, show_table
-from ctrl_alt_play.cli.places import NodeArgument
 from ctrl_alt_play.client import Api, Login, as_id
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(places.app)
+app.add_typer(images.app)
 
 
 @app.command("list")

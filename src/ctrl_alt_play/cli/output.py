@@ -49,3 +49,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
     lines = [list(head), *([("-" if cell is None else shown(str(cell))) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def size(size_bytes: int | None) -> str | None:
+    """`512M`, `1.5G`."""
+    if not size_bytes:
+        return None
+    return f"{size_bytes / 2**20:.0f}M" if size_bytes < 2**30 else f"{size_bytes / 2**30:.1f}G"

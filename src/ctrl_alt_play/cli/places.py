@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ctrl_alt_play.cli.asking import NodeArgument
 from ctrl_alt_play.cli.changes import retagged
 from ctrl_alt_play.cli.output import JsonOption, say, show_json, show_table
 from ctrl_alt_play.cli.values import given, port_range
@@ -14,7 +15,6 @@ app = typer.Typer()
 ports = typer.Typer(no_args_is_help=True)
 app.add_typer(ports, name="ports", help="Ports of a node that servers are given by themselves, and who holds which.")
 
-NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="A node's id.")]
 RangeArgument = Annotated[str, typer.Argument(metavar="RANGE", help="Its id, as `node ports list` tells it.")]
 AddressOption = Annotated[str | None, typer.Option(help="An IP address of the node; 0.0.0.0: all of them.")]
 ProtocolOption = Annotated[str | None, typer.Option(help="tcp, udp, or both.")]

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from ctrl_alt_play.cli.lines import is_passing
-from ctrl_alt_play.cli.output import show_json, show_table, table
+from ctrl_alt_play.cli.output import show_json, show_table, size, table
 from ctrl_alt_play.client import Api, ApiError, Login
 
 app = typer.Typer()
@@ -119,11 +119,11 @@ def _screen(is_wanted: bool) -> Iterator[None]:  # noqa: FBT001 - the one thing 
 
 def _draw(servers: list[Any], note: str) -> None:
     """As much as fits."""
-    size = get_terminal_size()
+    window = get_terminal_size()
     running = sum(server["status"] == "RUNNING" for server in servers)
     title = f"{len(servers)} servers, {running} running  {note}"
-    lines = [title, "", *table(HEAD, rows(servers))][: size.lines]
-    shown = (line[: size.columns] + CLEAR_LINE for line in lines)
+    lines = [title, "", *table(HEAD, rows(servers))][: window.lines]
+    shown = (line[: window.columns] + CLEAR_LINE for line in lines)
     typer.echo(HOME + "\n".join(shown) + CLEAR_BELOW, nl=False)
 
 
@@ -147,7 +147,7 @@ def _row(server: dict[str, Any]) -> tuple[Any, ...]:
         server["node_id"],
         server["status"],
         None if cpu is None else f"{cpu:.1f}",
-        _of(_size(figures.get("memory_used_bytes")), _size(figures.get("memory_limit_bytes"))),
+        _of(size(figures.get("memory_used_bytes")), size(figures.get("memory_limit_bytes"))),
         _of(figures.get("players"), figures.get("players_max")),
         _duration(server["status_since"]) if runs else None,
     )
@@ -157,12 +157,6 @@ def _of(part: object, whole: object) -> str | None:
     if part is None:
         return None
     return f"{part} / {whole}" if whole else str(part)
-
-
-def _size(size_bytes: int | None) -> str | None:
-    if not size_bytes:
-        return None
-    return f"{size_bytes / 2**20:.0f}M" if size_bytes < 2**30 else f"{size_bytes / 2**30:.1f}G"
 
 
 def _duration(since: str) -> str | None:

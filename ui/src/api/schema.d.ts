@@ -2324,6 +2324,8 @@ export interface components {
         /**
          * Launch
          * @description Who makes a process of the startup command: the node, or the image, which finds it in `STARTUP` (as images of the field do).
+         *
+         *     The node does so, too, for an image that has no program of its own.
          * @enum {string}
          */
         Launch: "command" | "image";

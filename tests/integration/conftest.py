@@ -20,6 +20,14 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
         made.close()
 
 
+@pytest.fixture
+def own_data(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder in which what the builds of images fetched stays for the whole session."""
+    folder = tmp_path_factory.getbasetemp() / "own-data"
+    monkeypatch.setenv("CTRL_ALT_PLAY_DATA", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def built_games(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Game]:
     """All games, their images built."""

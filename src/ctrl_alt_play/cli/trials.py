@@ -154,7 +154,7 @@ class _Way:
     async def _stop(self, specification: Specification) -> str:
         result = await self._node.do(Action.STOP_SERVER, self._id, StopPayload())
         rule = specification.stop
-        how = rule.command or rule.signal
+        how = ", then ".join(rule.command.splitlines()) if rule.command else rule.signal
         if result.get("forced") and rule.signal != "SIGKILL":
             raise NotSo(f"it did not end within {rule.timeout:g} s of {how}, and was killed")
         return f"by {how}, exit code {result.get('exitCode')}"

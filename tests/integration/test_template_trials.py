@@ -1,9 +1,11 @@
 """A template's way on a real engine, rule by rule: how it is launched, shows that it is ready, and is stopped; and what is said where it fails."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.fakes.until import until
 from tests.integration.installation import docker
 from tests.integration.trying import BUSYBOX, small, step, tried
 
@@ -101,6 +103,31 @@ async def test_what_ends_at_once_and_what_does_not_end_is_said() -> None:
     assert "exit code 3" in (step(said, "start") or step(said, "ready") or "")
     _, said = await tried("small", small("trap '' INT; echo ready; while :; do sleep 0.1; done"))
     assert step(said, "stop") == "FAILED: it did not end within 5 s of SIGINT, and was killed"
+
+
+def installing(script: str) -> dict[str, dict[str, str]]:
+    return {"installation": {"container": BUSYBOX, "entrypoint": "sh", "script": script}}
+
+
+async def test_how_an_installation_went_is_said() -> None:
+    waits = f"cat here; echo ready; exec {WAITS}"
+    failed, said = await tried("small", small(waits, scripts=installing("echo 'I am here' > /mnt/server/here")))
+    assert (failed, step(said, "install")) == (0, ""), said
+    _, said = await tried("small", small(waits, scripts=installing("true")))
+    assert "left no file" in (step(said, "install") or "")
+    _, said = await tried("small", small(waits, scripts=installing("echo no room; exit 9")))
+    assert (step(said, "install") or "").startswith("FAILED: The installer failed with exit code 9")
+
+
+async def test_one_that_is_interrupted_leaves_nothing() -> None:
+    def names() -> str:
+        return docker("ps", "--all", "--format", "{{.Names}}", "--filter", "name=trial-cut-")
+
+    trying = asyncio.create_task(tried("cut", small(WAITS, scripts=installing("touch x; sleep 1000"))))
+    await until(lambda: asyncio.to_thread(names), 30)
+    trying.cancel()
+    await asyncio.wait({trying})
+    assert not names()
 
 
 async def test_what_cannot_be_chosen_is_said_and_nothing_is_left() -> None:

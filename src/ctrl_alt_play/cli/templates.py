@@ -87,7 +87,8 @@ def _texts(names: Sequence[str]) -> Iterator[tuple[str, str]]:
         if name in own:
             yield name, own[name]
         elif path.exists():
-            yield from ((file.stem, file.read_text(encoding="utf-8")) for file in stored.templates_in(path))
+            files = [path] if path.is_file() else stored.templates_in(path)
+            yield from ((file.stem, file.read_text(encoding="utf-8")) for file in files)
         else:
             raise typer.BadParameter(f"{name} is no file, no folder and none of our own: {', '.join(own)}")
 

@@ -6,7 +6,7 @@ import secrets
 import subprocess
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from ctrl_alt_play.agent.consoles.consoles import Consoles
@@ -17,7 +17,7 @@ from ctrl_alt_play.agent.records import News, OperationRecord
 from ctrl_alt_play.agent.servers.fleet import Fleet, operation_of
 from ctrl_alt_play.agent.servers.node import Node, machine_timezone
 from ctrl_alt_play.clock import SystemClock
-from ctrl_alt_play.protocol.contents import Action, Outcome, ServerState
+from ctrl_alt_play.protocol.contents import Action, DeletePayload, Outcome, ServerState
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.part2 import CommandCompleted, OperationProgress
 from ctrl_alt_play.protocol.specification import Model
@@ -58,6 +58,7 @@ class TrialNode:
     def __init__(self, fleet: Fleet, listener: Listener) -> None:
         self.fleet = fleet
         self.listener = listener
+        self._under_way: str | None = None
 
     async def do(self, action: Action, server_id: str, payload: Model) -> dict[str, object]:
         """What its completion tells.
@@ -68,15 +69,27 @@ class TrialNode:
         command_id = secrets.token_hex(8)
         end = self.listener.end_of(command_id)
         await self.fleet.accept(operation_of(action, server_id, payload, command_id, None))
-        completed = await end
+        self._under_way = command_id
+        completed = await asyncio.shield(end)
+        self._under_way = None
         if completed.error is not None:
             raise Fault(ErrorCode.INTERNAL, completed.error.message)
         return completed.result or {}
 
+    async def discard(self, server_id: str) -> None:
+        """Gives up what is under way, as when somebody interrupts it, and deletes the server."""
+        if self._under_way is not None:
+            with suppress(Fault):
+                await self.fleet.cancel(server_id, self._under_way)
+                await self.listener.end_of(self._under_way)
+            self._under_way = None
+        with suppress(Fault):
+            await self.do(Action.DELETE_SERVER, server_id, DeletePayload())
+
 
 @asynccontextmanager
 async def trial_node(folder: Path) -> AsyncIterator[TrialNode]:
-    """What is left on the engine when it ends is removed, the network among it where it was not there before.
+    """The network of games is removed when it ends, where it was not there before.
 
     Raises:
         Fault: the engine does not answer.
@@ -99,8 +112,6 @@ async def trial_node(folder: Path) -> AsyncIterator[TrialNode]:
         await fleet.ready()
         yield TrialNode(fleet, listener)
     finally:
-        for server_id in list(fleet.servers):
-            await engine.remove(server_id)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await consoles.close()

@@ -8,7 +8,7 @@ import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,7 +20,7 @@ from ctrl_alt_play.games.own import build_own
 from ctrl_alt_play.panel.errors import Invalid
 from ctrl_alt_play.panel.servers.rendering import Choices, render, wanted_ports
 from ctrl_alt_play.paths import data_folder
-from ctrl_alt_play.protocol.contents import Action, DeletePayload, Nothing, ServerState, StopPayload
+from ctrl_alt_play.protocol.contents import Action, Nothing, ServerState, StopPayload
 from ctrl_alt_play.protocol.errors import Fault
 from ctrl_alt_play.protocol.live import PlayersSeen
 from ctrl_alt_play.protocol.specification import Limits, Port, Recipe, Specification
@@ -85,8 +85,7 @@ class _Way:
                 self._say(f"    | {line}")
             return False
         finally:
-            with suppress(Fault):
-                await self._node.do(Action.DELETE_SERVER, self._id, DeletePayload())
+            await self._node.discard(self._id)
         return True
 
     async def _whole_way(self) -> None:
@@ -94,8 +93,9 @@ class _Way:
             specification = self._specification()
             told.append(specification.image)
             await self._build(specification)
-        async with self._at("install"):
-            await self._node.do(Action.CREATE_SERVER, self._id, specification)
+        async with self._at("install") as told:
+            result = await self._node.do(Action.CREATE_SERVER, self._id, specification)
+            told.append(str(result.get("warning") or ""))
         await self._start(specification)
         if specification.query is not None:
             async with self._at("query") as told:

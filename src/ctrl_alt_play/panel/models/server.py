@@ -13,13 +13,18 @@ _IS_BEHIND = text("node_revision < revision")
 
 class Server(Base):
     __tablename__ = "servers"
-    __table_args__ = (Index("ix_servers_behind", "node_id", sqlite_where=_IS_BEHIND, postgresql_where=_IS_BEHIND),)
+    __table_args__ = (
+        Index("ix_servers_behind", "node_id", sqlite_where=_IS_BEHIND, postgresql_where=_IS_BEHIND),
+        Index(
+            "ix_servers_promised", "node_id", "memory", "cpu", "disk"
+        ),  # which are added up without a look at the rows
+    )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     name: Mapped[str] = mapped_column(String(128), index=True)
     tags: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     """By which people group servers; of no meaning to anybody else."""
-    node_id: Mapped[str] = mapped_column(ForeignKey("nodes.id"), index=True)
+    node_id: Mapped[str] = mapped_column(ForeignKey("nodes.id"))
     owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
     specification: Mapped[dict[str, Any]] = mapped_column(JSON)
     """Without `hold` and `revision`, which are columns."""

@@ -70,6 +70,8 @@ def _servers() -> None:
     given = {name: servers.c.specification["limits", name].as_float() for name in _LIMITS}
     told: dict[str, Any] = {name: sa.cast(sa.func.coalesce(given[name], 0), type_) for name, type_ in _LIMITS.items()}
     op.execute(servers.update().values(told))
+    op.drop_index("ix_servers_node_id", "servers")
+    op.create_index("ix_servers_promised", "servers", ["node_id", *_LIMITS])
 
 
 def _nodes() -> None:
@@ -100,6 +102,8 @@ def downgrade() -> None:
     op.drop_table("port_ranges")
     for name in ("extra_disk", "extra_cpu", "extra_memory", "figures", "openness_since", "openness", "tags", "address"):
         op.drop_column("nodes", name)
+    op.drop_index("ix_servers_promised", "servers")
+    op.create_index("ix_servers_node_id", "servers", ["node_id"])
     op.drop_index("ix_servers_template_id", "servers")
     for name in ("disk", "cpu", "memory", "before_upgrade", "template_version", "template_id"):
         op.drop_column("servers", name)

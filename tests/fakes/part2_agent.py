@@ -21,6 +21,7 @@ BECOMES = {
     "restart_server": "running",
     "kill_server": "stopped",
     "delete_server": "deleted",
+    "reinstall_server": "created",
 }
 OF_IMAGES = {"list_images", "pull_image", "remove_image", "prune_images"}
 OF_NODE = {"watch_figures", "examine_node", "keep_registries", *OF_IMAGES}
@@ -240,7 +241,10 @@ class Part2Agent:
         result: Data = {}
         if action in BECOMES:
             desired = {"desired": DESIRES[action]} if action in DESIRES else {}
-            revision = {"revision": command["payload"]["revision"]} if action == "create_server" else {}
+            payload = command.get("payload") or {}
+            made_of = payload.get("specification") if action == "reinstall_server" else payload
+            revision = {"revision": made_of["revision"]} if "revision" in (made_of or {}) else {}
+            result = revision if action == "reinstall_server" else {}
             self.servers.setdefault(server_id, {}).update(revision)
             await self.become(server_id, BECOMES[action], **desired)
         elif action == "update_server":

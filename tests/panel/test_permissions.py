@@ -157,7 +157,6 @@ def test_there_is_a_permission_for_cancelling_each_kind_of_operation() -> None:
         ("POST", "/api/servers/{owned}/kill"),
         ("PATCH", "/api/servers/{owned}"),
         ("PUT", "/api/servers/{owned}/hold"),
-        ("POST", "/api/servers/{owned}/reinstall"),
         ("POST", "/api/servers/{owned}/upgrade"),
         ("POST", "/api/servers/{owned}/upgrade/preview"),
         ("POST", "/api/servers/{owned}/rollback"),

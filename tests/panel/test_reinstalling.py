@@ -39,31 +39,35 @@ async def test_a_server_that_was_not_made_is_changed_at_once_and_made_of_the_new
     assert not agent.commands("update_server")
     assert await ports_held(panel, server_id) == {3202}
     made = await admin.done(f"/api/servers/{server_id}/reinstall")
-    assert (made["kind"], made["server_id"]) == ("create", server_id)
-    sent = agent.commands("create_server")[-1]["payload"]
-    assert (sent["image"], sent["revision"]) == ("games/there:1", 2)
+    assert (made["kind"], made["server_id"]) == ("reinstall", server_id)
+    sent = agent.commands("reinstall_server")[-1]["payload"]
+    assert (sent["wipe"], sent["specification"]["image"], sent["specification"]["revision"]) == (
+        False,
+        "games/there:1",
+        2,
+    )
     await has_taken(panel, server_id, 2)
     assert await admin.status(server_id) == "OFFLINE"
     problem = await admin.post(f"/api/servers/{server_id}/reinstall", status=409)
     assert (problem["code"], problem["detail"]) == (
         "SERVER_INSTALLED",
-        "The server is installed: there is nothing to do.",
+        "The server is installed, and has no installer: there is nothing to do.",
     )
 
 
 async def test_a_reinstallation_can_fail_again_and_be_repeated(panel: PanelUnderTest, admin: Person) -> None:
     agent = await panel.connected(await panel.part2_agent())
     server_id = await not_made(panel, agent)
-    agent.refusals["create_server"] = ("INSUFFICIENT_RESOURCES", "The disk is full.")
+    agent.refusals["reinstall_server"] = ("INSUFFICIENT_RESOURCES", "The disk is full.")
     await admin.post(f"/api/servers/{server_id}/reinstall", status=503)
     assert await admin.status(server_id) == "INSTALL_FAILED"
     agent.refusals.clear()
-    agent.unfinished.add("create_server")
+    agent.unfinished.add("reinstall_server")
     operation = await admin.post(f"/api/servers/{server_id}/reinstall")
     assert await admin.status(server_id) == "INSTALLING"
     problem = await admin.post(f"/api/servers/{server_id}/reinstall", status=409)
     assert problem["code"] == "SERVER_INSTALLING"
-    command = agent.commands("create_server")[-1]
+    command = agent.commands("reinstall_server")[-1]
     agent.servers[server_id] = {"revision": 1}
     await agent.become(server_id, "created")
     await agent.end(command)

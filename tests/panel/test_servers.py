@@ -89,7 +89,7 @@ async def test_a_creation_that_is_refused_leaves_a_row_that_can_be_deleted(
     server_id = operation["server_id"]
     server = await admin.get(f"/api/servers/{server_id}")
     assert (server["status"], server["last_error"]) == ("INSTALL_FAILED", "no such image")
-    assert server["detail"] == "it was not made: no such image"
+    assert server["detail"] == "not installed: no such image"
     deletion = await admin.operation(await admin.delete(f"/api/servers/{server_id}", 202))
     assert deletion["state"] == "succeeded"
     await admin.get(f"/api/servers/{server_id}", 404)

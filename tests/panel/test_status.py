@@ -68,7 +68,7 @@ def test_status_over_all_combinations(observed: ServerState, hold: Hold) -> None
             node_since=NODE,
             hold=hold,
             hold_since=None if hold is Hold.NONE else HELD,
-            creation=None if creation is None else Work(OperationKind.CREATE, creation, CREATION),
+            installation=None if creation is None else Work(OperationKind.CREATE, creation, CREATION),
             current=None if current is None else Work(current, OperationState.RUNNING, CURRENT),
         )
         assert derive(facts) == expected(observed, hold, creation, current, online=online), facts

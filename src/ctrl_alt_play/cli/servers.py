@@ -73,9 +73,18 @@ def create(
 
 
 @app.command()
-def reinstall(server: ServerArgument, *, wait: WaitOption = True, as_json: JsonOption = False) -> None:
-    """Create a server once more that could not be created, or is not on its node any more (administrators)."""
-    operate(server, "/reinstall", None, wait=wait, as_json=as_json)
+def reinstall(
+    server: ServerArgument,
+    *,
+    wipe: Annotated[bool, typer.Option("--wipe", help="Remove all its files first.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    wait: WaitOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop a server and run its installer once more; also one that could not be installed, or is not on its node any more."""
+    if wipe and not yes:
+        typer.confirm(f"Reinstall {shown(server)}? It stops, and all its files are gone for good.", abort=True)
+    operate(server, "/reinstall", {"wipe": True} if wipe else None, wait=wait, as_json=as_json)
 
 
 @app.command()

@@ -16,9 +16,11 @@ export function newKey(): string {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Creates once more what could not be created, or is not on its node any more. Throws: `Failed`. */
-export function reinstall(serverId: string): Promise<Operation> {
-  return the(api.POST("/api/servers/{server_id}/reinstall", { params: { path: { server_id: serverId } } }));
+/** Runs its installer once more, also of one that could not be installed, or is not on its node any more; with `wipe` all its files are
+ *  removed first. Throws: `Failed`. */
+export function reinstall(serverId: string, wipe = false): Promise<Operation> {
+  const params = { path: { server_id: serverId } };
+  return the(api.POST("/api/servers/{server_id}/reinstall", { params, body: { wipe } }));
 }
 
 const FROM: Record<Order, readonly Status[]> = {
@@ -38,8 +40,10 @@ export function cancel(operationId: string): Promise<Operation> {
   return the(api.POST("/api/operations/{operation_id}/cancel", { params: { path: { operation_id: operationId } } }));
 }
 
+const UNDOABLE: readonly Operation["kind"][] = ["start", "create", "reinstall"];
+
 /** What its node can still undo; who may not order a thing may not cancel it either. */
 export function canBeCancelled({ kind, state }: Operation): boolean {
   const mayBe = session.may("operations.cancel") && session.may(`servers.${kind}` as Permission);
-  return mayBe && (state === "queued" || (state === "running" && (kind === "start" || kind === "create")));
+  return mayBe && (state === "queued" || (state === "running" && UNDOABLE.includes(kind)));
 }

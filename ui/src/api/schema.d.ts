@@ -78,7 +78,8 @@ export interface paths {
         put?: never;
         /**
          * Reinstall Server
-         * @description Creates once more what could not be created, or is not on its node any more, from what the server is made of by now.
+         * @description Stops the server and runs its installer once more, from what it is made of by now; also where it could not be installed, or is not on
+         *     its node any more. With `wipe` all its files are removed before.
          */
         post: operations["reinstall_server_api_servers__server_id__reinstall_post"];
         delete?: never;
@@ -2731,7 +2732,7 @@ export interface components {
          * OperationKind
          * @enum {string}
          */
-        OperationKind: "create" | "start" | "stop" | "restart" | "kill" | "delete" | "command" | "status" | "update" | "adopt";
+        OperationKind: "create" | "start" | "stop" | "restart" | "kill" | "delete" | "command" | "status" | "update" | "adopt" | "reinstall";
         /**
          * OperationState
          * @description `queued`: not yet answered by the node, and someone waits. `running`: the node accepted it; events tell the outcome.
@@ -3255,6 +3256,15 @@ export interface components {
              */
             created_at: string;
         };
+        /** ReinstallRequest */
+        ReinstallRequest: {
+            /**
+             * Wipe
+             * @description removes all files of the server first; they are gone for good
+             * @default false
+             */
+            wipe: boolean;
+        };
         /** Rollback */
         Rollback: {
             /**
@@ -3739,6 +3749,8 @@ export interface components {
              */
             configuration: components["schemas"]["ctrl_alt_play__panel__servers__recipe__ConfigurationFile"][];
             launch: components["schemas"]["Launch"];
+            /** Has Installer */
+            has_installer: boolean;
             /**
              * Template Id
              * @description what it was made from; null: from no template
@@ -4825,7 +4837,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ReinstallRequest"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             202: {

@@ -20,6 +20,7 @@ DESIRES = {
     OperationKind.RESTART: Desired.ON,
     OperationKind.STOP: Desired.OFF,
     OperationKind.KILL: Desired.OFF,
+    OperationKind.REINSTALL: Desired.OFF,
 }
 _OPERATIONS, _SERVERS = (
     cast("Table", Operation.__table__),

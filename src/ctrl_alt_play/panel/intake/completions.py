@@ -9,7 +9,17 @@ from sqlalchemy import Table, bindparam, case, select, update
 
 from ctrl_alt_play.panel.intake import axes
 from ctrl_alt_play.panel.intake.taking import Taking
-from ctrl_alt_play.panel.models import Event, Node, Openness, Operation, OperationKind, OperationState, Server, User
+from ctrl_alt_play.panel.models import (
+    INSTALLS,
+    Event,
+    Node,
+    Openness,
+    Operation,
+    OperationKind,
+    OperationState,
+    Server,
+    User,
+)
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.outcomes import FORCED, Failure
 from ctrl_alt_play.panel.prepared import Change
@@ -91,7 +101,8 @@ def _note(kind: OperationKind, result: dict[str, Any]) -> str | None:
         return FORCED
     if kind in (OperationKind.START, OperationKind.RESTART) and result.get("ready") is False:
         return NOT_READY
-    return None
+    warning = result.get("warning")
+    return warning if kind in INSTALLS and isinstance(warning, str) else None
 
 
 async def _follow(taking: Taking, told: CommandCompleted, operation: Operation | None) -> None:
@@ -100,7 +111,7 @@ async def _follow(taking: Taking, told: CommandCompleted, operation: Operation |
         case Action.DELETE_SERVER if operation is not None and operation.kind == OperationKind.DELETE:
             if (server := taking.server(operation.server_id)) is not None:
                 await taking.remove(server)
-        case Action.CREATE_SERVER | Action.UPDATE_SERVER:
+        case Action.CREATE_SERVER | Action.UPDATE_SERVER | Action.REINSTALL_SERVER:
             if (server := taking.server(told.server_id)) is not None:
                 revision = _revision(told.result)
                 axes.take_revision(server, max(revision, server.node_revision or _FIRST_REVISION))

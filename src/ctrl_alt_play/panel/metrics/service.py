@@ -8,7 +8,7 @@ from sqlalchemy import case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.metrics.counted import Counted
-from ctrl_alt_play.panel.models import OPEN_STATES, Node, Operation, OperationKind, OperationState, Server
+from ctrl_alt_play.panel.models import INSTALLS, OPEN_STATES, Node, Operation, OperationKind, OperationState, Server
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.servers.status import Facts, Status, Work, derive
 from ctrl_alt_play.protocol.contents import ServerState
@@ -23,19 +23,19 @@ _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 async def statuses(session: AsyncSession) -> Mapping[Status, int]:
     """By the same rule by which each is shown; alone what a node of part 1 is doing just now is not looked at."""
-    creation = (
+    installation = (
         select(Operation.state)
-        .where(Operation.server_id == Server.id, Operation.kind == OperationKind.CREATE)
+        .where(Operation.server_id == Server.id, Operation.kind.in_(INSTALLS))
         .order_by(Operation.id.desc())
         .limit(1)
         .scalar_subquery()
     )
-    created = case((Server.observed == ServerState.ABSENT, creation))
-    columns = (Server.observed, Server.hold, Node.online, Node.protocol_version, created.label("created"))
+    installed = case((Server.observed == ServerState.ABSENT, installation))
+    columns = (Server.observed, Server.hold, Node.online, Node.protocol_version, installed.label("installed"))
     query = select(*columns, func.count()).join(Node, Node.id == Server.node_id)
     found: Counter[Status] = Counter()
-    for observed, hold, online, version, creation_state, count in await session.execute(
-        query.group_by(*columns[:-1], "created")
+    for observed, hold, online, version, installation_state, count in await session.execute(
+        query.group_by(*columns[:-1], "installed")
     ):
         facts = Facts(
             observed=ServerState(observed),
@@ -43,9 +43,9 @@ async def statuses(session: AsyncSession) -> Mapping[Status, int]:
             node_online=online,
             node_since=_ANY_TIME,
             hold=Hold(hold),
-            creation=None
-            if creation_state is None
-            else Work(OperationKind.CREATE, OperationState(creation_state), _ANY_TIME),
+            installation=None
+            if installation_state is None
+            else Work(OperationKind.CREATE, OperationState(installation_state), _ANY_TIME),
             node_tells_all=version > OLDEST_VERSION,
         )
         found[derive(facts)[0]] += count

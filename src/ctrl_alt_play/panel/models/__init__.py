@@ -2,7 +2,7 @@
 
 from ctrl_alt_play.panel.models.event import Event
 from ctrl_alt_play.panel.models.node import Node, Openness
-from ctrl_alt_play.panel.models.operation import OPEN_STATES, Operation, OperationKind, OperationState
+from ctrl_alt_play.panel.models.operation import INSTALLS, OPEN_STATES, Operation, OperationKind, OperationState
 from ctrl_alt_play.panel.models.registry import Registry
 from ctrl_alt_play.panel.models.sample import Sample, Subject
 from ctrl_alt_play.panel.models.server import Allocation, PortRange, Server
@@ -11,6 +11,7 @@ from ctrl_alt_play.panel.models.template import Template, TemplateVersion
 from ctrl_alt_play.panel.models.user import User
 
 __all__ = [
+    "INSTALLS",
     "OPEN_STATES",
     "Allocation",
     "Event",

@@ -21,6 +21,7 @@ class OperationKind(StrEnum):
     STATUS = "status"
     UPDATE = "update"
     ADOPT = "adopt"
+    REINSTALL = "reinstall"
 
 
 class OperationState(StrEnum):
@@ -32,6 +33,8 @@ class OperationState(StrEnum):
     FAILED = "failed"
 
 
+INSTALLS = (OperationKind.CREATE, OperationKind.REINSTALL)
+"""What fills a server's folder: while its node has nothing that could run, the newest of them says why."""
 OPEN_STATES = (OperationState.QUEUED, OperationState.RUNNING)
 
 

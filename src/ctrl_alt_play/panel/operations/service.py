@@ -11,7 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.db import Touched, touch
 from ctrl_alt_play.panel.errors import NotFound
-from ctrl_alt_play.panel.models import OPEN_STATES, Event, Node, Operation, OperationKind, OperationState, Server
+from ctrl_alt_play.panel.models import (
+    INSTALLS,
+    OPEN_STATES,
+    Event,
+    Node,
+    Operation,
+    OperationKind,
+    OperationState,
+    Server,
+)
 from ctrl_alt_play.panel.operations.outcomes import Failure, Pending, Verdict
 from ctrl_alt_play.panel.paging import read_cursor
 from ctrl_alt_play.panel.security import Actor
@@ -26,10 +35,10 @@ MOST_FORGOTTEN = 1000
 _TABLE = cast("Table", Operation.__table__)  # as mapped, it is one
 _INSERT = insert(_TABLE)
 _COLUMNS = _TABLE.columns.keys()
-_OPEN_OR_CREATE = (
+_OPEN_OR_INSTALL = (
     select(Operation)
     .where(Operation.server_id.in_(bindparam("server_ids", expanding=True)))
-    .where(or_(Operation.state.in_(OPEN_STATES), Operation.kind == OperationKind.CREATE))
+    .where(or_(Operation.state.in_(OPEN_STATES), Operation.kind.in_(INSTALLS)))
     .order_by(Operation.id.desc())
 )
 _GRACE = timedelta(minutes=2)
@@ -38,10 +47,12 @@ MOST_OVER_TIME = timedelta(hours=1)
 """So long an operation may go on past its deadline while its node is at it."""
 _AT_ONCE = (OperationKind.STATUS, OperationKind.COMMAND, OperationKind.KILL)
 """They wait for nothing else."""
-_STOPS = (OperationKind.STOP, OperationKind.RESTART, OperationKind.DELETE, OperationKind.UPDATE)
+_STOPS = (
+    *(OperationKind.STOP, OperationKind.RESTART, OperationKind.DELETE, OperationKind.UPDATE, OperationKind.REINSTALL),
+)
 _STARTS = (OperationKind.START, OperationKind.RESTART)
 _DEADLINES = {
-    OperationKind.CREATE: timedelta(minutes=30),
+    **dict.fromkeys(INSTALLS, timedelta(minutes=30)),
     OperationKind.KILL: timedelta(minutes=1),
     OperationKind.COMMAND: _ASKED,
     OperationKind.STATUS: _ASKED,
@@ -57,7 +68,9 @@ def make_id(now: datetime) -> str:
 def time_allowed(
     kind: OperationKind, of: Specification | None = None, stop_timeout_s: float | None = None
 ) -> timedelta:
-    """How long an operation may take: what stops a server gets the time it has for that on top, what starts one the time to be ready."""
+    """How long an operation may take: what stops a server gets the time it has for that on top, what starts one the time to be ready,
+    what installs one that of its installer.
+    """
     allowed = _DEADLINES.get(kind, _GRACE)
     if of is None:
         return allowed
@@ -65,12 +78,14 @@ def time_allowed(
         allowed += timedelta(seconds=of.stop.timeout if stop_timeout_s is None else stop_timeout_s)
     if kind in _STARTS and (of.readiness.text or of.readiness.probe):
         allowed += timedelta(seconds=of.readiness.timeout)
+    if kind in INSTALLS and of.installer is not None:
+        allowed += timedelta(seconds=of.installer.timeout)
     return allowed
 
 
 def has_fixed_time(kind: OperationKind) -> bool:
     """Whether the time that it is allowed does not depend on the server."""
-    return kind in _DEADLINES
+    return kind in _AT_ONCE
 
 
 def new(
@@ -231,9 +246,9 @@ async def list_of_server(
     return (await session.scalars(query)).all()
 
 
-async def open_or_create(session: AsyncSession, server_ids: Iterable[str]) -> Sequence[Operation]:
-    """What a server's status depends on: operations not ended, and creations however they ended; the latest first."""
-    return (await session.scalars(_OPEN_OR_CREATE, {"server_ids": list(server_ids)})).all()
+async def open_or_install(session: AsyncSession, server_ids: Iterable[str]) -> Sequence[Operation]:
+    """What a server's status depends on: operations not ended, and installations however they ended; the latest first."""
+    return (await session.scalars(_OPEN_OR_INSTALL, {"server_ids": list(server_ids)})).all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,10 +286,10 @@ async def fail_overdue(session: AsyncSession, ids: Iterable[str], now: datetime)
 
 
 async def forget_old(session: AsyncSession, now: datetime) -> int:
-    """Removes what ended long ago, `MOST_FORGOTTEN` at most; how many it were. The creation of a server that is still there stays: it tells
-    whether it ever came to be.
+    """Removes what ended long ago, `MOST_FORGOTTEN` at most; how many it were. The installations of a server that is still there stay: they
+    tell whether it ever came to be.
     """
-    is_wanted = (Operation.kind == OperationKind.CREATE) & Operation.server_id.in_(select(Server.id))
+    is_wanted = Operation.kind.in_(INSTALLS) & Operation.server_id.in_(select(Server.id))
     old = select(Operation.id).where(Operation.finished_at < now - KEPT, ~is_wanted).limit(MOST_FORGOTTEN)
     return await _delete(session, delete(_TABLE).where(_TABLE.c.id.in_(old)))
 

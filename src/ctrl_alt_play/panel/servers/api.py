@@ -22,6 +22,7 @@ from ctrl_alt_play.panel.servers.schemas import (
     ConsoleCommand,
     HoldRequest,
     NewServer,
+    ReinstallRequest,
     ServerChange,
     ServerStatusView,
     ServerView,
@@ -85,6 +86,7 @@ ORDERED_BY = {
     OperationKind.STATUS: Permission.SERVERS_STATUS,
     OperationKind.UPDATE: Permission.SERVERS_UPDATE,
     OperationKind.ADOPT: Permission.SERVERS_ADOPT,
+    OperationKind.REINSTALL: Permission.SERVERS_REINSTALL,
 }
 
 
@@ -168,11 +170,15 @@ async def reinstall_server(
     server_id: str,
     orders: Ordering,
     show: Showing,
-    actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_CREATE))],
+    actor: Annotated[Actor, Depends(Allowed(Permission.SERVERS_REINSTALL))],
+    request: ReinstallRequest | None = None,
     key: Key = None,
 ) -> OperationView:
-    """Creates once more what could not be created, or is not on its node any more, from what the server is made of by now."""
-    return await show.view(await orders.reinstall(actor, server_id, key=key))
+    """Stops the server and runs its installer once more, from what it is made of by now; also where it could not be installed, or is not on
+    its node any more. With `wipe` all its files are removed before.
+    """
+    wipe = request is not None and request.wipe
+    return await show.view(await orders.reinstall(actor, server_id, wipe=wipe, key=key))
 
 
 @router.post("/{server_id}/start", status_code=ACCEPTED)

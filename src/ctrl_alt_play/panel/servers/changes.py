@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.panel.errors import Conflict, FieldProblem, Invalid, NotFound, Stale
-from ctrl_alt_play.panel.models import OPEN_STATES, Node, Openness, Operation, OperationKind, Server, User
+from ctrl_alt_play.panel.models import INSTALLS, OPEN_STATES, Node, Openness, Operation, OperationKind, Server, User
 from ctrl_alt_play.panel.security import Actor
 from ctrl_alt_play.panel.servers import service
 from ctrl_alt_play.protocol.contents import ServerState
@@ -52,30 +52,43 @@ def ensure_revision(server: Server, revision: int | None) -> None:
         raise Stale(sentence)
 
 
-async def lock_uninstalled(session: AsyncSession, actor: Actor, server_id: str) -> Server:
-    """Raises:
-    NotFound: the server is not there, or not theirs to see.
-    Conflict: its node has it, or is about to.
+async def lock_for_installation(
+    session: AsyncSession, actor: Actor, server_id: str, *, wipe: bool
+) -> tuple[Server, OperationKind]:
+    """The server, and what its node can be asked for: one of part 1 only creates what it has nothing of.
+
+    Raises:
+        NotFound: the server is not there, or not theirs to see.
+        Conflict: there is nothing to do, or it is being done already, or its node is too old for it.
     """
     server = await service.get_visible(session, actor, server_id)
     await session.refresh(server, with_for_update=True)
-    if server.observed != ServerState.ABSENT:
-        raise Conflict("The server is installed: there is nothing to do.", "SERVER_INSTALLED")
-    if not await is_uninstalled(session, server):
+    is_there = server.observed != ServerState.ABSENT
+    if is_there and not wipe and service.specification_of(server).installer is None:
+        raise Conflict("The server is installed, and has no installer: there is nothing to do.", "SERVER_INSTALLED")
+    if await _is_being_made(session, server):
         raise Conflict("The server is being installed already: wait for the end of that.", "SERVER_INSTALLING")
-    return server
+    node = await session.get(Node, server.node_id)
+    if node is None or node.protocol_version > OLDEST_VERSION:
+        return server, OperationKind.REINSTALL
+    if is_there or wipe:
+        sentence = f"The agent of node {server.node_id} is too old to reinstall a server: upgrade it first."
+        raise Conflict(sentence, "AGENT_TOO_OLD")
+    return server, OperationKind.CREATE
 
 
 async def is_uninstalled(session: AsyncSession, server: Server) -> bool:
     """Whether its node has nothing of it, and is not about to: its creation failed, or it was lost."""
-    if server.observed != ServerState.ABSENT:
-        return False
+    return server.observed == ServerState.ABSENT and not await _is_being_made(session, server)
+
+
+async def _is_being_made(session: AsyncSession, server: Server) -> bool:
     making = select(Operation.id).where(
         Operation.server_id == server.id,
         Operation.state.in_(OPEN_STATES),
-        Operation.kind.in_((OperationKind.CREATE, OperationKind.ADOPT)),
+        Operation.kind.in_((*INSTALLS, OperationKind.ADOPT)),
     )
-    return (await session.scalars(making.limit(1))).first() is None
+    return (await session.scalars(making.limit(1))).first() is not None
 
 
 async def respecify(session: AsyncSession, server: Server, specification: Specification) -> None:

@@ -24,6 +24,7 @@ from ctrl_alt_play.protocol.contents import (
     DeletePayload,
     LinePayload,
     Nothing,
+    ReinstallPayload,
     ServerCommand,
     StopPayload,
 )
@@ -41,6 +42,7 @@ ACTIONS = {
     OperationKind.STATUS: Action.GET_STATUS,
     OperationKind.UPDATE: Action.UPDATE_SERVER,
     OperationKind.ADOPT: Action.ADOPT_SERVER,
+    OperationKind.REINSTALL: Action.REINSTALL_SERVER,
 }
 _SMALL_TALK = (OperationKind.COMMAND, OperationKind.STATUS)
 """Change nothing that a log is read for, and come by the hundred."""
@@ -58,6 +60,9 @@ def payload_of(operation: Operation, server: Server | None) -> Model:
             return service.specification_of(server)
         case OperationKind.ADOPT:
             return AdoptPayload(specification=None if server is None else service.specification_of(server))
+        case OperationKind.REINSTALL:
+            specification = None if server is None else service.specification_of(server)
+            return ReinstallPayload(wipe=operation.arguments["wipe"], specification=specification)
         case OperationKind.STOP | OperationKind.RESTART:
             return StopPayload.model_validate(operation.arguments)
         case OperationKind.DELETE:

@@ -10,7 +10,7 @@ from ctrl_alt_play.clock import Clock
 from ctrl_alt_play.panel.db import Database
 from ctrl_alt_play.panel.errors import Conflict, NodeRefused
 from ctrl_alt_play.panel.gateway.base import COMMAND_TIMEOUT_S, Gateway, Undelivered
-from ctrl_alt_play.panel.models import Operation, OperationKind, OperationState, Server
+from ctrl_alt_play.panel.models import INSTALLS, Operation, OperationKind, OperationState, Server
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.operations.watched import Watched
 from ctrl_alt_play.panel.security import Actor
@@ -22,7 +22,7 @@ from ctrl_alt_play.protocol.contents import Action, CancelPayload
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import Hold
 
-_FORBIDDEN_ON_HOLD = (OperationKind.CREATE, OperationKind.START, OperationKind.RESTART, OperationKind.COMMAND)
+_FORBIDDEN_ON_HOLD = (*INSTALLS, OperationKind.START, OperationKind.RESTART, OperationKind.COMMAND)
 
 FORGOTTEN = "The node is away, so the panel only forgot the server; what the node holds of it is still there."
 WITH_FORCE = (
@@ -76,19 +76,21 @@ class Orders:
             server = await made(session)
             return self._new(server, actor, OperationKind.CREATE, {}, key), server
 
-        return await self._place(actor, OperationKind.CREATE, None, write, key)
+        return await self._place(actor, (OperationKind.CREATE,), None, write, key)
 
-    async def reinstall(self, actor: Actor, server_id: str, *, key: str | None = None) -> Operation:
-        """Creates once more what its node has nothing of, from what the server is made of by now.
+    async def reinstall(self, actor: Actor, server_id: str, *, wipe: bool = False, key: str | None = None) -> Operation:
+        """Runs the server's installer once more, from what the server is made of by now; what its node has nothing of it makes. With `wipe`
+        all its files are removed before.
 
-        Raises also: Conflict, it is installed, or being installed, or on hold.
+        Raises also: Conflict, there is nothing to do, or it is being installed, or on hold.
         """
 
         async def write(session: AsyncSession) -> Written:
-            server = await changes.lock_uninstalled(session, actor, server_id)
-            return self._new(server, actor, OperationKind.CREATE, AGAIN, key), server
+            server, kind = await changes.lock_for_installation(session, actor, server_id, wipe=wipe)
+            arguments = {"wipe": wipe} if kind is OperationKind.REINSTALL else AGAIN
+            return self._new(server, actor, kind, arguments, key), server
 
-        return await self._place(actor, OperationKind.CREATE, server_id, write, key)
+        return await self._place(actor, INSTALLS, server_id, write, key)
 
     async def delete(
         self, actor: Actor, server_id: str, *, keep_data: bool, force: bool = False, key: str | None = None
@@ -183,7 +185,7 @@ class Orders:
             await changes.respecify(session, server, specification)
             return await self._change(session, server, actor, before, told | {"revision": server.revision}, key)
 
-        return await self._place(actor, OperationKind.UPDATE, server_id, write, key)
+        return await self._place(actor, (OperationKind.UPDATE,), server_id, write, key)
 
     async def _rename(
         self, session: AsyncSession, actor: Actor, server_id: str, change: ServerChange, key: str | None
@@ -206,7 +208,7 @@ class Orders:
             arguments = {"revision": server.revision, "hold": server.hold}
             return await self._change(session, server, actor, before, arguments, key)
 
-        return await self._place(actor, OperationKind.UPDATE, server_id, write, key)
+        return await self._place(actor, (OperationKind.UPDATE,), server_id, write, key)
 
     async def adopt(
         self,
@@ -231,7 +233,7 @@ class Orders:
             new = operations.new(server_id, node_id, OperationKind.ADOPT, actor, now, arguments, allowed, key)
             return new, None
 
-        return await self._place(actor, OperationKind.ADOPT, server_id, write, key)
+        return await self._place(actor, (OperationKind.ADOPT,), server_id, write, key)
 
     async def cancel(self, actor: Actor, operation_id: str) -> Operation:
         """Asks the node to stop what it is at. The operation then ends as cancelled, by the node's own word; asked twice, it is as once.
@@ -274,7 +276,7 @@ class Orders:
         self, actor: Actor, server_id: str, kind: OperationKind, arguments: dict[str, Any], key: str | None
     ) -> Operation:
         """What changes nothing of the server itself: a row of its own is all that is written."""
-        if (first := await self._before(actor, kind, server_id, key)) is not None:
+        if (first := await self._before(actor, (kind,), server_id, key)) is not None:
             return first
         target = await service.get_target(self._database, actor, server_id)
         operation = self._new(target, actor, kind, arguments, key)
@@ -283,7 +285,7 @@ class Orders:
                 touched = operations.touched(operation.id, server_id)
                 await self._database.change(operations.insertion(operation), touched={touched})
             except Conflict:
-                if (first := await self._before(actor, kind, server_id, key)) is None:
+                if (first := await self._before(actor, (kind,), server_id, key)) is None:
                     raise
                 return first
             return await self._dispatch.send(operation, payload_of(operation, None))
@@ -323,7 +325,7 @@ class Orders:
     async def _place(
         self,
         actor: Actor,
-        kind: OperationKind,
+        kinds: tuple[OperationKind, ...],
         server_id: str | None,
         write: Callable[[AsyncSession], Awaitable[Written]],
         key: str | None,
@@ -333,12 +335,12 @@ class Orders:
             try:
                 async with self._database.writing() as session:
                     if key is not None and (first := await operations.named(session, actor, key)) is not None:
-                        return _same(first, kind, server_id)
+                        return _same(first, kinds, server_id)
                     operation, server = await write(session)
                     await operations.write(session, operation)
                     watches.enter_context(self._watched.watching(operation))
             except Conflict:
-                if (first := await self._before(actor, kind, server_id, key)) is None:
+                if (first := await self._before(actor, kinds, server_id, key)) is None:
                     raise
                 return first
             if operation.finished_at is not None:
@@ -346,14 +348,14 @@ class Orders:
             return await self._dispatch.send(operation, payload_of(operation, server))
 
     async def _before(
-        self, actor: Actor, kind: OperationKind, server_id: str | None, key: str | None
+        self, actor: Actor, kinds: tuple[OperationKind, ...], server_id: str | None, key: str | None
     ) -> Operation | None:
         """What the same actor asked for before by the same name. Raises: Conflict, it is something else."""
         if key is None:
             return None
         async with self._database.reading() as session:
             first = await operations.named(session, actor, key)
-        return None if first is None else _same(first, kind, server_id)
+        return None if first is None else _same(first, kinds, server_id)
 
 
 def _call(server: Server, change: ServerChange) -> None:
@@ -366,8 +368,8 @@ def _told_of(change: ServerChange) -> dict[str, Any]:
     return {"changed": sorted(change.model_fields_set)}
 
 
-def _same(first: Operation, kind: OperationKind, server_id: str | None) -> Operation:
-    if first.kind != kind or server_id not in (None, first.server_id):
+def _same(first: Operation, kinds: tuple[OperationKind, ...], server_id: str | None) -> Operation:
+    if first.kind not in kinds or server_id not in (None, first.server_id):
         sentence = f"That key was given before, for the operation {first.id}, which is another: choose a new one."
         raise Conflict(sentence, "KEY_TAKEN")
     return first

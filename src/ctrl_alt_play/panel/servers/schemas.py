@@ -74,6 +74,12 @@ class HoldRequest(BaseModel):
     hold: Hold = Field(description="`none` ends it: what should run then starts again")
 
 
+class ReinstallRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    wipe: bool = Field(default=False, description="removes all files of the server first; they are gone for good")
+
+
 class Adoption(BaseModel):
     """What an orphan does not tell of itself."""
 
@@ -172,6 +178,7 @@ class ServerView(BaseModel):
     console: ConsoleRule
     configuration: list[ConfigurationFile] = Field(description="files of the game, set up before each start")
     launch: Launch
+    has_installer: bool
     template_id: str | None = Field(description="what it was made from; null: from no template")
     template_version: int | None
     created_at: datetime

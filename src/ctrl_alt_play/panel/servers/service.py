@@ -24,6 +24,7 @@ from ctrl_alt_play.panel.security import Actor
 from ctrl_alt_play.panel.servers.recipe import ensure_known
 from ctrl_alt_play.panel.servers.schemas import NewServer
 from ctrl_alt_play.protocol.contents import ServerState
+from ctrl_alt_play.protocol.messages import OLDEST_VERSION
 from ctrl_alt_play.protocol.specification import Desired, Hold, Port, Specification
 
 _BY_ID = select(Server).where(Server.id == bindparam("its_id"))
@@ -124,6 +125,7 @@ async def add(session: AsyncSession, actor: Actor, new: NewServer, now: datetime
     owner_id = await _owner_for(session, new.owner_id or actor.id)
     specification = new.specification()
     _ensure_known_query(node, specification)
+    _ensure_installs(node, specification)
     await ensure_free(session, node.id, new.ports)
     if not new.force:
         await ensure_room(session, node, new.limits)
@@ -233,6 +235,14 @@ async def _node_for(session: AsyncSession, node_id: str) -> Node:
 
 def _ensure_known_query(node: Node, specification: Specification) -> None:
     ensure_known((node.system or {}).get("queries"), specification)
+
+
+def _ensure_installs(node: Node, specification: Specification) -> None:
+    """An agent of part 1 would make the server without its files, and say nothing."""
+    is_too_old = node.system is not None and node.protocol_version == OLDEST_VERSION
+    if specification.installer is not None and is_too_old:
+        sentence = f"The agent of node {node.id} is too old to install a server: upgrade it first."
+        raise Conflict(sentence, "AGENT_TOO_OLD")
 
 
 async def _owner_for(session: AsyncSession, user_id: str) -> str:

@@ -40,7 +40,8 @@ class Facts:
     node_since: datetime
     hold: Hold = Hold.NONE
     hold_since: datetime | None = None
-    creation: Work | None = None
+    installation: Work | None = None
+    """The newest, its creation included."""
     current: Work | None = None
     """The operation that the node is at, if any: the oldest that it accepted and has not ended."""
     node_tells_all: bool = False
@@ -68,18 +69,18 @@ _UP = (ServerState.STARTING, ServerState.RUNNING, ServerState.STOPPING)
 def derive(facts: Facts) -> tuple[Status, datetime]:
     """The status, and since when it is so. What comes first hides what comes after.
 
-    A hold that keeps it down; a creation that failed, which a node's absence does not undo; the absence of the node, behind which all
-    else is only what was last believed; a creation under way; what the node is doing, where it does not tell so itself; what was seen.
+    A hold that keeps it down; an installation that failed, which a node's absence does not undo; the absence of the node, behind which all
+    else is only what was last believed; an installation under way; what the node is doing, where it does not tell so itself; what was seen.
     """
-    creation = facts.creation if facts.observed is ServerState.ABSENT else None
+    installation = facts.installation if facts.observed is ServerState.ABSENT else None
     if facts.hold is Hold.SUSPENDED and facts.observed not in _UP:
         return Status.SUSPENDED, facts.hold_since or facts.observed_since
-    if creation is not None and creation.state is OperationState.FAILED:
-        return Status.INSTALL_FAILED, creation.since
+    if installation is not None and installation.state is OperationState.FAILED:
+        return Status.INSTALL_FAILED, installation.since
     if not facts.node_online:
         return Status.UNKNOWN, facts.node_since
-    if creation is not None and creation.state in (OperationState.QUEUED, OperationState.RUNNING):
-        return Status.INSTALLING, creation.since
+    if installation is not None and installation.state in (OperationState.QUEUED, OperationState.RUNNING):
+        return Status.INSTALLING, installation.since
     if (
         facts.current is not None
         and not facts.node_tells_all
@@ -94,7 +95,7 @@ def explain(status: Status, facts: Facts) -> str | None:
     held = _explain_hold(facts)
     match status:
         case Status.INSTALL_FAILED:
-            return f"it was not made: {facts.reason}" if facts.reason else None
+            return f"not installed: {facts.reason.splitlines()[0]}" if facts.reason else None
         case Status.UNKNOWN if not facts.node_online:
             away = f"the node is away since {spoken(facts.node_since)}"
             return f"{away}; the hold takes effect when it is back" if held and facts.observed in _UP else away

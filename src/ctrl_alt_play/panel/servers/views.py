@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ctrl_alt_play.panel.models import Node, Operation, OperationKind, OperationState, PortRange, Server
+from ctrl_alt_play.panel.models import INSTALLS, Node, Operation, OperationKind, OperationState, PortRange, Server
 from ctrl_alt_play.panel.nodes import service as nodes
 from ctrl_alt_play.panel.operations import service as operations
 from ctrl_alt_play.panel.placement.addresses import address_of, named_ranges
@@ -33,7 +33,7 @@ async def views(session: AsyncSession, servers: Sequence[Server], present: Prese
     by_node = await nodes.by_ids(session, {server.node_id for server in servers})
     named = await named_ranges(session, by_node)
     related: dict[str, list[Operation]] = {server.id: [] for server in servers}
-    for operation in await operations.open_or_create(session, related):
+    for operation in await operations.open_or_install(session, related):
         related[operation.server_id].append(operation)
     return [
         _view(server, by_node[server.node_id], named.get(server.node_id, ()), related[server.id], present)
@@ -52,7 +52,7 @@ def guarded(view: ServerView) -> ServerView:
 
 async def status_view(session: AsyncSession, server: Server, now: datetime, present: Present) -> ServerStatusView:
     node = await nodes.get(session, server.node_id)
-    related = await operations.open_or_create(session, [server.id])
+    related = await operations.open_or_install(session, [server.id])
     known = _known(server, node, related, present)
     return ServerStatusView(
         server_id=server.id,
@@ -85,7 +85,8 @@ def _view(
 
 def _recipe(specification: Specification) -> dict[str, Any]:
     """Also of a server that was made before there were all of the fields. An installer may be long, and is shown by itself."""
-    return specification.model_dump(include=set(Recipe.model_fields) - {"installer"})
+    recipe = specification.model_dump(include=set(Recipe.model_fields) - {"installer"})
+    return {**recipe, "has_installer": specification.installer is not None}
 
 
 def _known(server: Server, node: Node, related: Sequence[Operation], present: Present) -> dict[str, Any]:
@@ -131,7 +132,7 @@ def _true_at(server: Server, node: Node, present: Present) -> datetime:
 
 def _facts(server: Server, node: Node, related: Iterable[Operation]) -> status.Facts:
     """`related` has the latest first."""
-    creation = next((one for one in related if one.kind == OperationKind.CREATE), None)
+    installation = next((one for one in related if one.kind in INSTALLS), None)
     accepted = [one for one in related if one.state == OperationState.RUNNING]
     return status.Facts(
         observed=ServerState(server.observed),
@@ -140,21 +141,21 @@ def _facts(server: Server, node: Node, related: Iterable[Operation]) -> status.F
         node_since=node.since,
         hold=Hold(server.hold),
         hold_since=server.hold_since,
-        creation=None if creation is None else _work(creation),
+        installation=None if installation is None else _work(installation),
         current=_work(accepted[-1]) if accepted else None,
         node_tells_all=node.protocol_version > OLDEST_VERSION,
         ready=server.ready,
-        reason=server.last_error or _why_not_made(server, creation),
+        reason=_why_not_installed(server, installation) or server.last_error,
         exit_code=server.exit_code,
         restart_at=server.restart_at,
     )
 
 
-def _why_not_made(server: Server, creation: Operation | None) -> str | None:
-    """A node that refuses tells why by the operation alone."""
-    if creation is None or server.observed != ServerState.ABSENT or creation.state != OperationState.FAILED:
+def _why_not_installed(server: Server, installation: Operation | None) -> str | None:
+    """All of it, as its operation tells; on further lines what the installer wrote last."""
+    if installation is None or server.observed != ServerState.ABSENT or installation.state != OperationState.FAILED:
         return None
-    return creation.message
+    return installation.message
 
 
 def _work(operation: Operation) -> status.Work:

@@ -12,6 +12,7 @@ const PAGE = 1000;
 interface Part {
   offset: number;
   lines: number;
+  stream: Line["stream"];
   text: string | null;
   lost: Loss | null;
 }
@@ -184,7 +185,7 @@ export class Transcript {
 
 function asPart(line: Line): Part {
   const lost = line.lost ?? null;
-  return { offset: line.number, lines: line.count, text: lost === null ? line.text : null, lost };
+  return { offset: line.number, lines: line.count, stream: line.stream, text: lost === null ? line.text : null, lost };
 }
 
 /** On the screen a gap is one line. */
@@ -198,7 +199,13 @@ function rest(part: Part, without: number): Partial<Part> {
   return { offset: part.offset + without, lines: part.lines - without, text };
 }
 
+/** What no program wrote stands apart from what they write. */
+function aside(text: string): string {
+  return `\x1b[0;2;3m── ${text} ──\x1b[0m`;
+}
+
 function shown(part: Part): Text {
-  if (part.lost === null) return { lines: part.lines, text: part.text ?? "" };
-  return { lines: 1, text: `\x1b[0;2;3m── ${words.t.console.lost[part.lost](part.lines)} ──\x1b[0m` };
+  const text = part.text ?? "";
+  if (part.lost !== null) return { lines: 1, text: aside(words.t.console.lost[part.lost](part.lines)) };
+  return { lines: part.lines, text: part.stream === "node" ? text.split("\n").map(aside).join("\n") : text };
 }

@@ -30,6 +30,7 @@ export const activity: typeof english = {
         status: "Messen",
         update: "Ändern",
         adopt: "Übernehmen",
+        reinstall: "Neu installieren",
       },
       states: { queued: "wartet", running: "läuft", succeeded: "fertig", failed: "fehlgeschlagen" },
       holds: { none: "Sperre beendet", suspended: "gesperrt", maintenance: "Wartung" },

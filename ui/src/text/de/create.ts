@@ -40,6 +40,11 @@ export const create: typeof english = {
     phases: {
       download: "Das Image wird heruntergeladen",
       unpack: "Das Image wird entpackt",
+      image: "Die Images werden gesucht",
+      wipe: "Die Dateien des Servers werden entfernt",
+      installing: "Der Installer ist am Werk",
+      files: "Die Dateien werden dem Server übergeben",
+      container: "Der Container wird erstellt",
       waiting: "Wartet auf der Node, bis er an der Reihe ist",
     },
     underWay: "Die Node installiert ihn",

@@ -37,12 +37,6 @@ export const settings: typeof english = {
       ask: "Ein laufendes Spiel wird jetzt gestoppt und bleibt aus, bis du die Sperre beendest.",
       endsWith: "Was laufen soll, startet wieder, wenn die Sperre endet.",
     },
-    reinstall: {
-      title: "Neu installieren",
-      hint: "Erstellt auf seiner Node noch einmal, was sich nicht erstellen ließ oder dort nicht mehr ist.",
-      installed: "Der Server ist installiert: Es gibt nichts zu tun.",
-      act: "Installieren",
-    },
     danger: {
       title: "Diesen Server löschen",
       hint: "Der Server, seine Konsole und sein Verlauf sind danach weg.",

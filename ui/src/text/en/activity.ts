@@ -28,6 +28,7 @@ export const activity = {
         status: "Measure",
         update: "Change",
         adopt: "Adopt",
+        reinstall: "Reinstall",
       },
       states: { queued: "waiting", running: "under way", succeeded: "done", failed: "failed" },
       holds: { none: "hold ended", suspended: "suspended", maintenance: "maintenance" },

@@ -37,6 +37,11 @@ export const create = {
     phases: {
       download: "Downloading the image",
       unpack: "Unpacking the image",
+      image: "Looking for the images",
+      wipe: "Removing the server's files",
+      installing: "The installer is at work",
+      files: "Handing the files to the server",
+      container: "Making the container",
       waiting: "Waiting for its turn on the node",
     } as Record<string, string>,
     underWay: "The node is installing it",

@@ -5,6 +5,7 @@ import { servers } from "./servers";
 import { server } from "./server";
 import { recipe } from "./recipe";
 import { create } from "./create";
+import { installs } from "./installs";
 import { settings } from "./settings";
 import { figures } from "./figures";
 import { activity } from "./activity";
@@ -19,6 +20,7 @@ export const en = {
   ...server,
   ...recipe,
   ...create,
+  ...installs,
   ...settings,
   ...figures,
   ...activity,

@@ -35,12 +35,6 @@ export const settings = {
       ask: "A running game is stopped now, and stays down until you end the hold.",
       endsWith: "What should run starts again when the hold ends.",
     },
-    reinstall: {
-      title: "Install again",
-      hint: "Creates on its node once more what could not be created, or is not there any more.",
-      installed: "The server is installed: there is nothing to do.",
-      act: "Install",
-    },
     danger: {
       title: "Delete this server",
       hint: "The server, its console and its history are gone afterwards.",

@@ -11,6 +11,12 @@ export type ServerSample = Schemas["ServerSample"];
 export type Operation = Schemas["OperationView"];
 export type User = Schemas["UserView"];
 export type Session = Schemas["SessionView"];
+export type Template = Schemas["TemplateView"];
+export type TemplateDetail = Schemas["TemplateDetail"];
+/** What a template is made of. */
+export type Content = Schemas["Template-Output"];
+export type TemplatePreview = Schemas["Preview"];
+export type TemplateDraft = Schemas["Draft"];
 export type Figures = Schemas["Figures"];
 
 /** What an answer of the panel says of what went wrong (RFC 9457). */

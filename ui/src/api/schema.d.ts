@@ -7323,7 +7323,9 @@ export interface operations {
     };
     get_icon_api_templates__template_id__icon_get: {
         parameters: {
-            query?: never;
+            query?: {
+                version?: number | null;
+            };
             header?: never;
             path: {
                 template_id: string;

@@ -1,4 +1,4 @@
-import { CircleUser, HardDrive, Server, Users } from "@lucide/svelte";
+import { CircleUser, HardDrive, Package, Server, Users } from "@lucide/svelte";
 import { route } from "../routes";
 import { session, type Permission } from "../state/session.svelte";
 import type { Texts } from "../text/en";
@@ -13,6 +13,14 @@ const ALL = [
     icon: HardDrive,
     to: "nodes.manage",
     name: (t: Texts) => t.nodes.title,
+  },
+  {
+    address: "/templates",
+    covers: "/templates",
+    key: "t",
+    icon: Package,
+    to: "templates.see",
+    name: (t: Texts) => t.templates.title,
   },
   { address: "/users", covers: "/users", key: "u", icon: Users, to: "users.manage", name: (t: Texts) => t.nav.users },
   {

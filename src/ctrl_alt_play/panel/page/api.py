@@ -8,7 +8,10 @@ from ctrl_alt_play.panel.page import files
 from ctrl_alt_play.panel.page.files import File
 from ctrl_alt_play.panel.security import public
 
-ADDRESSES = ("/", "/setup", "/servers/{rest:path}", "/nodes", "/nodes/{rest:path}", "/users", "/account", "/design")
+ADDRESSES = (
+    *("/", "/setup", "/servers/{rest:path}", "/nodes", "/nodes/{rest:path}", "/templates", "/templates/{rest:path}"),
+    *("/users", "/account", "/design"),
+)
 """Where the page itself answers, whatever is shown there: as `ui/src/routes.ts` has them."""
 POLICY = "; ".join(
     (

@@ -165,9 +165,9 @@ async def export_template(
 
 
 @router.get("/{template_id}/icon", dependencies=[SEE], response_class=Response)
-async def get_icon(template_id: str, session: Reading) -> Response:
+async def get_icon(template_id: str, session: Reading, version: Version | None = None) -> Response:
     template = await service.get(session, template_id)
-    icon = (await service.content(session, template_id, template.version)).icon
+    icon = (await service.content(session, template_id, version or template.version)).icon
     found = ICON.fullmatch(icon or "")
     if found is None:
         raise NotFound("This template has no icon.")

@@ -13,6 +13,7 @@ import { activity } from "./activity";
 import { nodes } from "./nodes";
 import { places } from "./places";
 import { console } from "./console";
+import { templates } from "./templates";
 
 export const de: Texts = {
   ...shell,
@@ -29,4 +30,5 @@ export const de: Texts = {
   ...account,
   ...design,
   ...console,
+  ...templates,
 };

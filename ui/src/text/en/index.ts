@@ -12,6 +12,7 @@ import { activity } from "./activity";
 import { nodes } from "./nodes";
 import { places } from "./places";
 import { console } from "./console";
+import { templates } from "./templates";
 
 /** Every word of the page, in English: the one that all others are held to. A file for each part of the page. */
 export const en = {
@@ -29,6 +30,7 @@ export const en = {
   ...account,
   ...design,
   ...console,
+  ...templates,
 };
 
 export type Texts = typeof en;

@@ -164,7 +164,7 @@ class Orders:
         async def write(session: AsyncSession) -> Written:
             return await self._rename(session, actor, server_id, change, key)
 
-        return await self._place(actor, OperationKind.UPDATE, server_id, write, key)
+        return await self._place(actor, (OperationKind.UPDATE,), server_id, write, key)
 
     async def remake(
         self,

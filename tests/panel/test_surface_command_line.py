@@ -117,6 +117,16 @@ async def test_a_folder_of_templates_is_imported_and_one_lives_on_in_versions(
     assert (await run(panel, "template", "show", name))[0] == 3
 
 
+async def test_our_own_templates_are_imported_by_one_word(panel: PanelUnderTest) -> None:
+    code, output = await run(panel, "template", "import", "--own")
+    assert (code, output.splitlines()[-1]) == (0, "8 templates, 8 imported, 0 the same, 0 failed")
+    kept = await told(panel, "template", "list", "--category", "Ctrl-Alt-Play")
+    assert "OpenArena" in [each["name"] for each in kept]
+    assert (await run(panel, "template", "import"))[0] == 2
+    for each in kept:
+        assert (await run(panel, "template", "remove", each["id"]))[0] == 0
+
+
 async def test_a_template_is_imported_from_an_address_and_kept_up_to_date(
     panel: PanelUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ TemplateArgument = Annotated[
 VersionOption = Annotated[int | None, typer.Option(help="The newest when left out.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would come of it.")]
 DiffOption = Annotated[bool, typer.Option("--diff", help="Show what is different.")]
+OWN_CATEGORY = "Ctrl-Alt-Play"
 _SAID = {"new": "new", "next": "version {version} of {name}", "same": "{name} is that already", "flawed": "FAILED"}
 
 
@@ -92,20 +94,23 @@ def versions(template: TemplateArgument, *, as_json: JsonOption = False) -> None
 @app.command("import")
 def import_(
     sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE…", help="Files, folders, or addresses (http, https).")
-    ],
+        list[str] | None, typer.Argument(metavar="SOURCE…", help="Files, folders, or addresses (http, https).")
+    ] = None,
     category: Annotated[
         str | None, typer.Option(help="For all of them; of those in a folder else the folder within it.")
     ] = None,
     *,
+    own: Annotated[bool, typer.Option("--own", help="Those that come with this program as well.")] = False,
     is_new: Annotated[bool, typer.Option("--new", help="Templates of their own, whichever they are like.")] = False,
     dry_run: DryRunOption = False,
     diff: DiffOption = False,
 ) -> None:
     """Import templates: each is new, or the next version of the one that it is like. Of broken ones all is said that is wrong."""
+    if not (sources or own):
+        raise typer.BadParameter("name files, folders or addresses, or --own")
     counted: Counter[str] = Counter()
     with Api(Login.load()) as api:
-        for source in _sources(sources):
+        for source in chain(_sources(sources or []), _own() if own else ()):
             try:
                 preview = api.call("POST", "/api/templates/preview", {**source.draft, "is_new": is_new})
                 counted[preview["outcome"]] += 1
@@ -239,6 +244,12 @@ def _sources(given: list[str]) -> Iterator[_Source]:
                 )
         else:
             yield _Source(each, {"document": _text(Path(each))})
+
+
+def _own() -> Iterator[_Source]:
+    from ctrl_alt_play.games.own import own_templates  # noqa: PLC0415 - the games are seldom needed
+
+    yield from (_Source(name, {"document": text}, OWN_CATEGORY) for name, text in own_templates())
 
 
 def templates_in(folder: Path) -> list[Path]:

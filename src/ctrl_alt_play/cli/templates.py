@@ -18,6 +18,7 @@ app = typer.Typer(no_args_is_help=True)
 app.add_typer(stored.app)
 FOLDER = typer.Argument(exists=True, file_okay=False, help="With templates as .json, .yaml or .yml, at any depth.")
 NAMES = typer.Argument(help="Files, folders, or names of our own templates; none: all of our own.")
+OWN_NAMES = typer.Argument(help="Names of our own templates; none: all.")
 SET = typer.Option("--set", metavar="NAME=VALUE", help="A variable's value; may be given again.")
 TIMEOUT = typer.Option("--ready-timeout", min=1, help="Seconds that a game has to become ready.")
 
@@ -51,6 +52,26 @@ def check_folder(folder: Annotated[Path, FOLDER]) -> None:
     say(f"{len(paths)} templates, {len(paths) - len(failed)} imported, {len(failed)} failed")
     if failed:
         raise typer.Exit(1)
+
+
+@app.command("build")
+def build_images(names: Annotated[list[str] | None, OWN_NAMES] = None) -> None:
+    """Build the images of our own templates on this machine, which is to be their servers' node. One that is current stays."""
+    from ctrl_alt_play.games.commands import BuildFailed  # noqa: PLC0415
+    from ctrl_alt_play.games.own import build_own  # noqa: PLC0415
+    from ctrl_alt_play.paths import data_folder  # noqa: PLC0415
+
+    for name, text in _texts(names or []):
+        template = _read(name, text)
+        images = [*template.images.values(), *((template.installer.image,) if template.installer else ())]
+        try:
+            built = [
+                image for image in images if build_own(image, data_folder() / "cache", lambda words: say(f"  {words}"))
+            ]
+        except BuildFailed as error:
+            say(f"{name}: {error}", err=True)
+            raise typer.Exit(1) from error
+        say(f"{name}: {', '.join(built) or 'no image of ours'}")
 
 
 @app.command("test")

@@ -57,7 +57,7 @@ class Variable(Part):
 class Port(Part):
     """A port that the game needs beside others. The first one of a template is the usual: `SERVER_PORT`."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
+    name: str = Field(min_length=1, max_length=32)
     protocol: Literal["tcp", "udp", "both"] = "both"
     internal: int | None = Field(default=None, ge=1, le=65535)
     """Where the game always listens; None: at the number that it is reached by from outside."""

@@ -96,7 +96,7 @@ async def test_a_creation_that_was_interrupted_is_waited_for(panel: PanelUnderTe
 
 async def test_truth_replaces_what_was_believed(panel: PanelUnderTest, admin: Person) -> None:
     agent = await panel.connected(await panel.agent())
-    servers = [await panel.server(agent) for _ in range(20)]
+    servers = [await panel.server(agent, limits={}) for _ in range(20)]
     for server_id in servers:
         await admin.done(f"/api/servers/{server_id}/start")
     agent.die()

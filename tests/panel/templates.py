@@ -27,6 +27,7 @@ async def kept(panel: PanelUnderTest, *versions: model.Template) -> str:
             Template(
                 id=template_id,
                 category="games",
+                has_icon=False,
                 version=len(versions),
                 created_at=now,
                 changed_at=now,

@@ -51,7 +51,7 @@ async def test_a_preview_of_nothing_but_a_template_tells_all_that_is_there_and_a
 async def test_a_server_is_made_of_a_template_with_free_ports_and_its_version(
     panel: PanelUnderTest, admin: Person, agent: Part2Agent
 ) -> None:
-    template_id = await kept(panel, QUAKE, QUAKE)
+    template_id = await kept(panel, QUAKE, QUAKE.model_copy(update={"stop": "bye"}))
     first = await made(panel, agent, template_id, version=1, variables={"MAP": "dm6"})
     second = await made(panel, agent, template_id)
     views = [await admin.get(f"/api/servers/{server_id}") for server_id in (first, second)]

@@ -3447,6 +3447,18 @@ export interface components {
              */
             node_id?: string | null;
             /**
+             * Node Tags
+             * @description which the node has to have that is chosen for it
+             * @default []
+             */
+            node_tags: string[];
+            /**
+             * Force
+             * @description also where the chosen node has too little left to promise
+             * @default false
+             */
+            force: boolean;
+            /**
              * Owner Id
              * @description left out: whoever makes it
              */
@@ -3502,6 +3514,18 @@ export interface components {
              * @description left out: the one with the most room
              */
             node_id?: string | null;
+            /**
+             * Node Tags
+             * @description which the node has to have that is chosen for it
+             * @default []
+             */
+            node_tags: string[];
+            /**
+             * Force
+             * @description also where the chosen node has too little left to promise
+             * @default false
+             */
+            force: boolean;
             /**
              * Owner Id
              * @description left out: whoever makes it
@@ -4187,6 +4211,11 @@ export interface components {
         };
         /** Upgradables */
         Upgradables: {
+            /**
+             * Version
+             * @description to which they can go
+             */
+            version: number;
             /** Items */
             items: components["schemas"]["Upgradable"][];
         };

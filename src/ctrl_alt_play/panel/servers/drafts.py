@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -74,7 +75,13 @@ async def make(session: AsyncSession, actor: Actor, template_id: str, asked: Ser
     draft = await draw(session, template_id, await _locked(session, asked))
     if draft.recipe is None or draft.node_id is None or draft.problems:
         raise Invalid.of(draft.problems)
-    own = {"name": asked.name, "tags": asked.tags, "node_id": draft.node_id, "owner_id": asked.owner_id}
+    own: dict[str, Any] = {
+        "name": asked.name,
+        "tags": asked.tags,
+        "node_id": draft.node_id,
+        "owner_id": asked.owner_id,
+        "force": asked.force,
+    }
     new = NewServer.model_validate({**draft.recipe.model_dump(), **own})
     server = await service.add(session, actor, new, now)
     server.template_id, server.template_version = draft.template.id, draft.version
@@ -85,20 +92,25 @@ async def _locked(session: AsyncSession, asked: ServerOfTemplate) -> ServerOfTem
     """With its node, on which nobody else is given a port meanwhile; where there is none, `draw` says so."""
     node_id = asked.node_id
     with suppress(Conflict):
-        node_id = node_id or (await nodes.choose(session, asked.limits)).id
+        node_id = node_id or (await nodes.choose(session, asked.limits, asked.node_tags)).id
         await session.get(Node, node_id, with_for_update=True)
     return asked.model_copy(update={"node_id": node_id})
 
 
 async def _node(session: AsyncSession, asked: ServerDraft, problems: list[FieldProblem]) -> Node | None:
     try:
-        node_id = asked.node_id or (await nodes.choose(session, asked.limits)).id
+        if asked.node_id is None:
+            return await nodes.choose(session, asked.limits, asked.node_tags)
+        node = await session.get(Node, asked.node_id)
+        if node is None:
+            problems.append(FieldProblem("node_id", "there is no such node"))
+            return None
+        nodes.ensure_open(node)
+        if not asked.force:
+            await nodes.ensure_room(session, node, asked.limits)
     except Conflict as conflict:
         problems.append(FieldProblem("node_id", conflict.detail))
         return None
-    node = await session.get(Node, node_id)
-    if node is None:
-        problems.append(FieldProblem("node_id", "there is no such node"))
     return node
 
 

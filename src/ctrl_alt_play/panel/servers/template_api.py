@@ -56,8 +56,7 @@ async def list_upgradable_servers(
     template_id: str, session: Reading, _: Changer, version: Version | None = None
 ) -> Upgradables:
     """The template's servers of other versions, and what has to be decided before each can go to that one."""
-    asked = UpgradeRequest(version=version)
-    return Upgradables(items=await versions.upgradable(session, template_id, asked, MOST_LISTED))
+    return await versions.upgradable(session, template_id, UpgradeRequest(version=version), MOST_LISTED)
 
 
 @router.post("/templates/{template_id}/upgrades", tags=["templates"])

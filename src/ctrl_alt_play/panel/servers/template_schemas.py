@@ -46,6 +46,8 @@ class ServerDraft(Decided):
     name: Name | None = None
     tags: Tags = ()
     node_id: NodeId | None = Field(default=None, description="left out: the one with the most room")
+    node_tags: Tags = Field(default=(), description="which the node has to have that is chosen for it")
+    force: bool = Field(default=False, description="also where the chosen node has too little left to promise")
     owner_id: OwnerId | None = Field(default=None, description="left out: whoever makes it")
     version: Version | None = Field(default=None, description="left out: the newest")
     limits: Limits = Limits()
@@ -188,6 +190,7 @@ class Upgradable(BaseModel):
 
 
 class Upgradables(BaseModel):
+    version: int = Field(description="to which they can go")
     items: list[Upgradable]
 
 

@@ -17,6 +17,7 @@ from ctrl_alt_play.panel.servers.template_schemas import (
     Problem,
     TemplateOfServer,
     Upgradable,
+    Upgradables,
     UpgradeChange,
     UpgradeRequest,
     UpgradeView,
@@ -106,16 +107,14 @@ def _told(version: int | None, to: int, changes: Sequence[upgrades.Change]) -> d
     return {"changed": parts, "template_version": {"before": version, "after": to}}
 
 
-async def upgradable(
-    session: AsyncSession, template_id: str, asked: UpgradeRequest, limit: int
-) -> Sequence[Upgradable]:
+async def upgradable(session: AsyncSession, template_id: str, asked: UpgradeRequest, limit: int) -> Upgradables:
     """The template's servers of other versions. Raises: NotFound, there is no such template; Invalid, there is no such version."""
     template = await templates.get(session, template_id)
     to = asked.version or template.version
     await drafts.versioned(session, template_id, to)
     query = select(Server).where(Server.template_id == template_id, Server.template_version != to)
     servers = (await session.scalars(query.order_by(Server.name, Server.id).limit(limit))).all()
-    return [await _upgradable(session, server, asked) for server in servers]
+    return Upgradables(version=to, items=[await _upgradable(session, server, asked) for server in servers])
 
 
 async def _upgradable(session: AsyncSession, server: Server, asked: UpgradeRequest) -> Upgradable:

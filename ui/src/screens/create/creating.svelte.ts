@@ -1,8 +1,9 @@
-import { api, Failed, the } from "../../api/client";
+import { api, the } from "../../api/client";
 import { Editing } from "../recipe/editing.svelte";
 import { asked, empty, formOf, type Form } from "../recipe/recipe";
 import { session } from "../../state/session.svelte";
 import { keep, recall } from "../../state/kept";
+import { Once } from "./once";
 
 const KEY = "new server";
 
@@ -15,8 +16,7 @@ interface Kept {
 export class Creating extends Editing {
   nodeId = $state("");
   ownerId = $state("");
-  /** So that a request whose answer was lost is not done twice. */
-  #key = randomKey();
+  readonly #once = new Once();
 
   constructor() {
     super();
@@ -52,34 +52,12 @@ export class Creating extends Editing {
     return id;
   }
 
-  async #ask(): Promise<string> {
+  #ask(): Promise<string> {
     const { form, nodeId, ownerId } = this;
     const body = { name: form.name, node_id: nodeId, owner_id: ownerId || null, ...asked(form) };
-    try {
-      const header = { "Idempotency-Key": this.#key };
-      return (await the(api.POST("/api/servers", { params: { header }, body }))).server_id;
-    } catch (error) {
-      const isAnswered = error instanceof Failed && error.problem !== null;
-      if (isAnswered) this.#key = randomKey();
-      const made = isAnswered ? await madeAllTheSame(error.problem?.operation_id) : null;
-      if (made === null) throw error;
-      return made;
-    }
+    return this.#once.ask((key) => {
+      const header = { "Idempotency-Key": key };
+      return the(api.POST("/api/servers", { params: { header }, body }));
+    });
   }
-}
-
-/** A node that refused may have been asked already: then the server is there, and its page tells why it is not installed. */
-async function madeAllTheSame(operationId: string | undefined): Promise<string | null> {
-  if (operationId === undefined) return null;
-  try {
-    const path = { operation_id: operationId };
-    const { server_id } = await the(api.GET("/api/operations/{operation_id}", { params: { path } }));
-    return (await the(api.GET("/api/servers/{server_id}", { params: { path: { server_id } } }))).id;
-  } catch {
-    return null;
-  }
-}
-
-function randomKey(): string {
-  return crypto.getRandomValues(new Uint32Array(4)).join("-");
 }

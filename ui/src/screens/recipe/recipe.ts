@@ -52,6 +52,7 @@ export interface Form {
   console: { tty: boolean; keep_bytes: Amount; keep_days: Amount };
   /** Shown nowhere: a template's, which a server that is made after another has, too. */
   configuration: Server["configuration"];
+  launch: Server["launch"];
 }
 
 export const EVERYWHERE = "0.0.0.0";
@@ -72,6 +73,7 @@ export function empty(): Form {
     query: { protocol: "", port: null },
     console: { tty: false, keep_bytes: 20 * 2 ** 20, keep_days: 30 },
     configuration: [],
+    launch: "command",
   };
 }
 
@@ -113,6 +115,7 @@ export function formOf(server: Server): Form {
     query: { protocol: query?.protocol ?? "", port: query?.port ?? null },
     console: { ...server.console },
     configuration: server.configuration,
+    launch: server.launch,
   };
 }
 
@@ -155,6 +158,7 @@ export function asked(form: Form): Recipe {
     query: query.protocol.trim() ? { protocol: query.protocol.trim(), port: query.port } : null,
     console: form.console,
     configuration: form.configuration,
+    launch: form.launch,
   };
   return body as Recipe;
 }

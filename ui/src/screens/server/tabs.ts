@@ -8,7 +8,7 @@ export const TABS = [
   { tab: "figures", key: "g", to: "servers.see", name: (t: Texts) => t.figures.history.label },
   { tab: "players", key: "p", to: "servers.see", name: (t: Texts) => t.server.tabs.players },
   { tab: "activity", key: "a", to: "servers.events", name: (t: Texts) => t.server.tabs.activity },
-  { tab: "startup", key: "u", to: "servers.update", name: (t: Texts) => t.settings.startup },
+  { tab: "startup", key: "u", to: "servers.startup", name: (t: Texts) => t.settings.startup },
   { tab: "settings", key: "e", to: "servers.update", name: (t: Texts) => t.settings.title },
 ] as const;
 

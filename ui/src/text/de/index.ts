@@ -8,6 +8,7 @@ import { recipe } from "./recipe";
 import { create } from "./create";
 import { installs } from "./installs";
 import { settings } from "./settings";
+import { startup } from "./startup";
 import { figures } from "./figures";
 import { activity } from "./activity";
 import { nodes } from "./nodes";
@@ -23,6 +24,7 @@ export const de: Texts = {
   ...create,
   ...installs,
   ...settings,
+  ...startup,
   ...figures,
   ...activity,
   ...nodes,

@@ -7,6 +7,7 @@ import { recipe } from "./recipe";
 import { create } from "./create";
 import { installs } from "./installs";
 import { settings } from "./settings";
+import { startup } from "./startup";
 import { figures } from "./figures";
 import { activity } from "./activity";
 import { nodes } from "./nodes";
@@ -23,6 +24,7 @@ export const en = {
   ...create,
   ...installs,
   ...settings,
+  ...startup,
   ...figures,
   ...activity,
   ...nodes,

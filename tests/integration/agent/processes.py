@@ -117,6 +117,10 @@ class Docker:
         found: dict[str, Any] = json.loads(done.stdout)[0]
         return found
 
+    def inspected(self, container_id: str) -> dict[str, Any]:
+        """What Docker says of a container by its own id."""
+        return dict(json.loads(self.run("inspect", "--type", "container", container_id))[0])
+
     async def state(self, server_id: str) -> str:
         """The container's state in the protocol's words; a stop and a crash are the same to Docker: `exited`."""
         found = await self.inspect(server_id)

@@ -235,7 +235,7 @@ def test_dead_while_the_installer_ends(
     install = Install(installation, image).is_at_work()
     kill(install)
     install.goes_on(code)
-    until(lambda: (install.folder / "game.jar").exists(), "the installer is done", 20)
+    until((install.folder / "game.jar").exists, "the installer is done", 20)
     until(lambda: "running" not in state_of(install), "the installer has ended", 20)
     come(install)
     if code == 0:
@@ -297,15 +297,15 @@ def test_the_network_is_cut_while_the_installer_works(tmp_path: Path, image: str
             install.goes_on()
             cut()
             install.ended()
+            assert len(install_ends(install)) == 1
             install.is_whole()
-            assert [each["kind"] for each in install_ends(install)] == ["command_completed"]
     finally:
         installation.close()
 
 
 def install_ends(install: Install) -> list[dict[str, Any]]:
     events = puppet.events(install.installation, install.path)
-    return [each for each in events if each["data"].get("commandId") == install.operation["id"] and "success" in each["data"]]
+    return [each for each in events if each["kind"] == "command_completed"]
 
 
 @pytest.mark.parametrize("lives", [True, False])
@@ -329,7 +329,7 @@ def test_the_engine_dies_while_the_installer_works(tmp_path: Path, image: str, *
             install.becomes("UNKNOWN")
             if lives:
                 install.goes_on()
-                until(lambda: (install.folder / "game.jar").exists(), "the installer is done", 20)
+                until((install.folder / "game.jar").exists, "the installer is done", 20)
             else:
                 runner.run(engine.end(int(pid)))
             assert installation.get(f"/api/operations/{install.operation['id']}")["state"] == "running"

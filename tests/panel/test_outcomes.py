@@ -100,6 +100,7 @@ WAITS = {
     Kind.STATUS: set(S),
     Kind.UPDATE: set(S),
     Kind.ADOPT: set(S),
+    Kind.REINSTALL: set(S),
 }
 ACHIEVED = {
     Kind.START: {S.RUNNING},
@@ -112,6 +113,7 @@ ACHIEVED = {
     Kind.STATUS: set(),
     Kind.UPDATE: set(),
     Kind.ADOPT: set(),
+    Kind.REINSTALL: set(),
 }
 
 

@@ -117,6 +117,11 @@ class Part2Agent:
         return [frame for frame in self.of("command") if frame["action"] == action]
 
     @property
+    def orders(self) -> list[Data]:
+        """The commands about its servers."""
+        return [frame for frame in self.of("command") if frame["action"] not in OF_NODE]
+
+    @property
     def acked(self) -> int:
         return max((frame["data"]["seq"] for frame in self.of("ack")), default=0)
 

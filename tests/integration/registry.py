@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -88,4 +88,5 @@ def registry(folder: Path) -> Iterator[Registry]:
         for line in docker("images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}").splitlines():
             reference, id_ = line.split()
             if reference.startswith(f"{made.host}/"):
-                docker("image", "rm", id_ if reference.endswith(":<none>") else reference)
+                with suppress(subprocess.CalledProcessError):  # where a test failed, a container may have it still
+                    docker("image", "rm", id_ if reference.endswith(":<none>") else reference)

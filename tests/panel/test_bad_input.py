@@ -56,6 +56,10 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
         "alias": "here",
     },
     ("PATCH", "/api/nodes/{node_id}/ports/{range_id}"): {"first": 1, "last": 2, "alias": "here"},
+    ("POST", "/api/nodes/{node_id}/images/pull"): {"image": "bad:1"},
+    ("POST", "/api/nodes/{node_id}/images/prune"): {"everything": False},
+    ("POST", "/api/registries"): {"host": "bad.example.org", "username": "bad", "password": "a password"},
+    ("PATCH", "/api/registries/{registry_id}"): {"username": "bad", "password": "a password"},
     ("POST", "/api/enrolment"): {"token": "absent"},
     ("POST", "/api/servers"): {**RECIPE, "name": "bad", "node_id": "first", "owner_id": "absent"},
     ("PATCH", "/api/servers/{server_id}"): {**RECIPE, "name": "bad"},
@@ -137,9 +141,9 @@ async def ask(person: Person, method: str, path: str, content: bytes | None = No
 
 async def throw_all(panel: PanelUnderTest) -> None:
     """At a server whose node is away, so that what is taken is written down, and that is all that comes of it."""
-    ids = dict.fromkeys(("user_id", "operation_id", "orphan_id", "session_id", "file", "range_id"), "absent") | {
-        "node_id": "first"
-    }
+    ids = dict.fromkeys(
+        ("user_id", "operation_id", "orphan_id", "session_id", "registry_id", "file", "range_id"), "absent"
+    ) | {"node_id": "first"}
     ids["server_id"] = await made(panel)
     ids["template_id"] = (await panel.admin.post("/api/templates", {"content": TEMPLATE}, 201))["id"]
     thrown = set()

@@ -83,7 +83,7 @@ async def test_pruning_says_how_much_it_freed(panel: PanelUnderTest, admin: Pers
 async def test_a_pull_is_followed_in_the_nodes_view_until_its_agent_goes(panel: PanelUnderTest, admin: Person) -> None:
     agent = await panel.connected(await panel.part2_agent())
     agent.answers["pull_image"] = {"image": "quake:1", "message": "Asking the registry."}
-    begun = await admin.post(f"{path(agent)}/pull", {"image": "quake:1"})
+    begun = await admin.post(f"{path(agent)}/pull", {"image": "quake:1"}, 200)
     assert begun == {"image": "quake:1", "state": "pulling", "percent": None, "message": "Asking the registry."}
     await tell(agent, "quake:1", percent=150.0, message="Downloading")
     await until(lambda: pulls(admin, agent))

@@ -326,11 +326,11 @@ async def test_a_new_order_does_not_overtake_what_the_node_missed(panel: PanelUn
         return items[0]["kind"] == "stop"
 
     await until(ordered)
-    assert not agent.of("command")
+    assert not agent.orders
     await agent.tell_truth()
     await ordering
-    assert [command["action"] for command in agent.of("command")] == ["start_server", "stop_server"]
-    assert agent.of("command")[0]["id"] == left_over["id"]
+    assert [order["action"] for order in agent.orders] == ["start_server", "stop_server"]
+    assert agent.orders[0]["id"] == left_over["id"]
     await agent.go()
 
 
@@ -351,7 +351,7 @@ async def test_an_order_that_still_waits_for_its_turn_can_be_called_off(panel: P
     assert (cancelled["state"], cancelled["code"]) == ("failed", "CANCELLED")
     await agent.tell_truth()
     assert (await ordering)["code"] == "CANCELLED"
-    assert not agent.of("command")
+    assert not agent.orders
     await agent.go()
 
 

@@ -100,6 +100,7 @@ async def test_nobody_does_anything_without_signing_in(panel: PanelUnderTest, ow
         "session_id": "one",
         "orphan_id": "lost",
         "template_id": "absent",
+        "registry_id": "none",
     }
     async with panel.client() as api:
         for method, path, route in paths(panel.app, **ids):
@@ -116,6 +117,7 @@ async def test_anothers_server_does_not_exist_on_any_route(panel: PanelUnderTest
         "session_id": "one",
         "orphan_id": "lost",
         "template_id": "absent",
+        "registry_id": "none",
     }
     tried = 0
     for method, path, route in paths(panel.app, **ids):

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from tests.fakes.part2_agent import Part2Agent
 from tests.panel.support import PanelUnderTest, Person, make_config, until
 
+from ctrl_alt_play.panel.registries import service
 from ctrl_alt_play.panel.sealing import Seal, derived_key
 
 PASSWORD = "a-very-secret-word"
@@ -19,9 +20,13 @@ NEW = {"host": "registry.example.org:5000", "username": "games", "password": PAS
 
 @pytest_asyncio.fixture(loop_scope="session", autouse=True)
 async def _no_registries(admin: Person) -> AsyncIterator[None]:
+    async def remove_all() -> None:
+        for registry in (await admin.get("/api/registries"))["items"]:
+            await admin.delete(f"/api/registries/{registry['id']}")
+
+    await remove_all()
     yield
-    for registry in (await admin.get("/api/registries"))["items"]:
-        await admin.delete(f"/api/registries/{registry['id']}")
+    await remove_all()
 
 
 def told(agent: Part2Agent) -> list[Any]:
@@ -102,7 +107,10 @@ async def test_nodes_are_told_at_their_coming_and_of_each_change_and_forget_what
     await keeps(second)
 
 
-async def test_a_node_that_did_not_take_it_in_is_told_again(panel: PanelUnderTest, admin: Person) -> None:
+async def test_a_node_that_did_not_take_it_in_is_told_again(
+    panel: PanelUnderTest, admin: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "PAUSE_S", 0.05)
     agent = await panel.connected(await panel.part2_agent())
     await keeps(agent)
     agent.refusals["keep_registries"] = ("INTERNAL", "The disk is full.")
@@ -115,6 +123,16 @@ async def test_a_node_that_did_not_take_it_in_is_told_again(panel: PanelUnderTes
     await admin.post("/api/registries", {**NEW, "host": "docker.io"}, 201)
     await until(lambda: len(told(agent)) == 2)
     assert len(agent.commands("keep_registries")) == again + 1
+
+
+async def test_a_node_that_does_not_answer_keeps_no_other_waiting(panel: PanelUnderTest, admin: Person) -> None:
+    silent = await panel.connected(await panel.part2_agent(unanswered={"keep_registries"}))
+    agent = await panel.connected(await panel.part2_agent())
+    await keeps(agent)
+    for host in ("one.example.org", "two.example.org"):
+        await admin.post("/api/registries", {**NEW, "host": host}, 201)
+        await until(lambda host=host: told(agent)[-1:] == [(host, "games", PASSWORD)])
+    assert told(silent) == []
 
 
 async def test_an_agent_of_part_1_is_told_nothing(panel: PanelUnderTest, admin: Person) -> None:

@@ -17,6 +17,7 @@ export const { p, navigate, route } = createRouter({
   "/templates/import": () => import("./screens/TemplateImport.svelte").catch(unloaded),
   "/templates/:id": () => import("./screens/Template.svelte").catch(unloaded),
   "/templates/:id/edit": () => import("./screens/TemplateEdit.svelte").catch(unloaded),
+  "/registries": () => import("./screens/Registries.svelte").catch(unloaded),
   "/users": () => import("./screens/Users.svelte").catch(unloaded),
   "/account": () => import("./screens/Account.svelte").catch(unloaded),
   "/design": () => import("./screens/Design.svelte").catch(unloaded),

@@ -242,7 +242,7 @@ def _work(app: FastAPI) -> dict[str, Coroutine[Any, Any, None]]:
     return {
         "sweeper": sweep_for_ever(state.database, state.gateway, state.progress, state.clock, tick_s),
         "tell revisions": state.revisions.tell_for_ever(TICKS_BETWEEN_TELLING * tick_s),
-        "tell registries": state.registries.tell_for_ever(TICKS_BETWEEN_TELLING * tick_s),
+        "tell registries": state.registries.tell_for_ever(),
         "write down seen nodes": state.seen.write_for_ever(TICKS_BETWEEN_SEEING * tick_s),
         "write down seen sessions": state.sessions.seen.write_for_ever(TICKS_BETWEEN_SEEING * tick_s),
         "keep figures": state.keeper.keep_for_ever(TICKS_BETWEEN_KEEPING * tick_s),

@@ -24,9 +24,18 @@ VARIABLES: list[dict[str, Any]] = [
 def content(image: str, *variables: dict[str, Any], **more: Any) -> dict[str, Any]:
     usual = {"description": "", "default": "", "is_viewable": True, "is_editable": True}
     return {
-        "uuid": None, "name": "Puppet show", "author": "me@example.org", "icon": None, "update_url": None,
-        "description": "A game that does as it is told.", "tags": [], "features": [], "logs": {},
-        "denied_files": [], "installer": None, "configuration": [],
+        "uuid": None,
+        "name": "Puppet show",
+        "author": "me@example.org",
+        "icon": None,
+        "update_url": None,
+        "description": "A game that does as it is told.",
+        "tags": [],
+        "features": [],
+        "logs": {},
+        "denied_files": [],
+        "installer": None,
+        "configuration": [],
         "images": {"Usual": image, "Other": f"{image}-other"},
         "startup_commands": {"Usual": "/bin/sh /puppet"},
         "stop": "",

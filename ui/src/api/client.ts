@@ -17,6 +17,8 @@ export type TemplateDetail = Schemas["TemplateDetail"];
 export type Content = Schemas["Template-Output"];
 export type TemplatePreview = Schemas["Preview"];
 export type TemplateDraft = Schemas["Draft"];
+export type Image = Schemas["ImageView"];
+export type Registry = Schemas["RegistryView"];
 export type Figures = Schemas["Figures"];
 
 /** What an answer of the panel says of what went wrong (RFC 9457). */

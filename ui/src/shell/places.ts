@@ -1,4 +1,4 @@
-import { CircleUser, HardDrive, Package, Server, Users } from "@lucide/svelte";
+import { CircleUser, HardDrive, KeyRound, Package, Server, Users } from "@lucide/svelte";
 import { route } from "../routes";
 import { session, type Permission } from "../state/session.svelte";
 import type { Texts } from "../text/en";
@@ -22,6 +22,14 @@ const ALL = [
     to: "templates.see",
     name: (t: Texts) => t.templates.title,
   },
+  {
+    address: "/registries",
+    covers: "/registries",
+    key: "r",
+    icon: KeyRound,
+    to: "nodes.manage",
+    name: (t: Texts) => t.registries.title,
+  },
   { address: "/users", covers: "/users", key: "u", icon: Users, to: "users.manage", name: (t: Texts) => t.nav.users },
   {
     address: "/account",
@@ -40,9 +48,9 @@ export function places(): Place[] {
   return ALL.filter((place) => session.may(place.to));
 }
 
-/** Those that are always to be seen: the account has a menu of its own. */
+/** Those that are always to be seen: the account has a menu of its own, and registries are found by the nodes. */
 export function listed(): Place[] {
-  return places().filter((place) => place.address !== "/account");
+  return places().filter(({ address }) => address !== "/account" && address !== "/registries");
 }
 
 export function isHere(place: Place): boolean {

@@ -28,7 +28,7 @@ async def list_images(node_id: str, images: Service) -> ImageList:
     return await images.list(node_id)
 
 
-@router.post("/pull", status_code=status.HTTP_202_ACCEPTED)
+@router.post("/pull")
 async def pull_image(node_id: str, order: ImagePullOrder, images: Service) -> PullView:
     """Pulls what the image's name means at its registry today, also where it is on the node already. How far that is the node's view tells
     (`pulls`), also live. Servers use it from their next start on; where it fails, what is there stays.

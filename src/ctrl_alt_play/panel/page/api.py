@@ -10,7 +10,7 @@ from ctrl_alt_play.panel.security import public
 
 ADDRESSES = (
     *("/", "/setup", "/servers/{rest:path}", "/nodes", "/nodes/{rest:path}", "/templates", "/templates/{rest:path}"),
-    *("/users", "/account", "/design"),
+    *("/registries", "/users", "/account", "/design"),
 )
 """Where the page itself answers, whatever is shown there: as `ui/src/routes.ts` has them."""
 POLICY = "; ".join(

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from uuid import uuid4
 
 import structlog
@@ -11,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play import logs
 from ctrl_alt_play.clock import Clock
+from ctrl_alt_play.logs import nothing_carried
 from ctrl_alt_play.panel.db import Database
 from ctrl_alt_play.panel.errors import Conflict, NotFound
 from ctrl_alt_play.panel.gateway.base import Gateway
@@ -22,8 +22,11 @@ from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.images import MOST_REGISTRIES, RegistryLogin, RegistryLogins
 from ctrl_alt_play.protocol.messages import OLDEST_VERSION
 
-TOLD_AT_ONCE = 16
 TELL_TIMEOUT_S = 10.0
+FIRST_WAIT_S = 2.0
+"""For a node that comes: what it has to pull it is asked after this."""
+PAUSE_S = 2.0
+"""Before a node that did not take them in is told again."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -38,6 +41,7 @@ class Registries:
         """Moves on with each change."""
         self._told: dict[str, int] = {}
         """By node that is there, the edition that it keeps."""
+        self._telling: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
 
     async def list(self, session: AsyncSession) -> Sequence[RegistryView]:
@@ -78,55 +82,62 @@ class Registries:
         self._tell_of(registry)
 
     async def came(self, node_id: str) -> None:
-        """A node of part 2 is there: it keeps whatever it was told when it was here last."""
+        """A node of part 2 is there, and keeps what it was told when it was here last. Returns once it knows better, or that takes too long."""
         self._told.pop(node_id, None)
-        with suppress(Fault):
-            await self._tell(node_id)
+        if (before := self._telling.get(node_id)) is not None:
+            before.cancel()
+        await asyncio.wait({self._begin(node_id)}, timeout=FIRST_WAIT_S)
 
-    async def tell_for_ever(self, pause_s: float) -> None:
-        """Tells nodes of each change; those that did not take it in are told again. Nobody waits for them."""
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            try:
-                await self._tell_all()
-            except Exception:
-                log.exception("registries_not_told")
-                self._changed.set()
-            await asyncio.sleep(pause_s)
+    async def tell_for_ever(self) -> None:
+        """Tells nodes of each change. Nobody waits for them, nor they for each other."""
+        try:
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                for node_id in await self._there():
+                    if node_id not in self._telling:
+                        self._begin(node_id)
+        finally:
+            for task in self._telling.values():
+                task.cancel()
 
-    async def _tell_all(self) -> None:
+    async def _there(self) -> Sequence[str]:
+        there = select(Node.id).where(Node.online, Node.protocol_version > OLDEST_VERSION)
         async with self._database.reading() as session:
-            there = select(Node.id).where(Node.online, Node.protocol_version > OLDEST_VERSION)
-            node_ids = (await session.scalars(there)).all()
-        turns = asyncio.Semaphore(TOLD_AT_ONCE)
+            return (await session.scalars(there)).all()
 
-        async def tell(node_id: str) -> None:
-            async with turns:
-                try:
-                    await self._tell(node_id)
-                except Fault:
-                    self._changed.set()
-
-        async with asyncio.TaskGroup() as group:
-            for node_id in node_ids:
-                group.create_task(tell(node_id), name=f"tell registries to {node_id}")
+    def _begin(self, node_id: str) -> asyncio.Task[None]:
+        name = f"tell registries to {node_id}"
+        task = self._telling[node_id] = asyncio.create_task(self._tell(node_id), name=name, context=nothing_carried())
+        return task
 
     async def _tell(self, node_id: str) -> None:
-        """Raises: Fault, it has not taken them in, and is to be told again."""
-        edition = self._edition
-        if self._told.get(node_id) == edition:
-            return
+        """Until it keeps what there is, is away, or knows nothing of registries."""
+        try:
+            while self._told.get(node_id) != (edition := self._edition):
+                if await self._is_done(node_id):
+                    self._told[node_id] = edition
+                else:
+                    await asyncio.sleep(PAUSE_S)
+        finally:
+            if self._telling.get(node_id) is asyncio.current_task():
+                del self._telling[node_id]
+
+    async def _is_done(self, node_id: str) -> bool:
+        """Whether it need not be told again. Whoever is away is told when they come."""
         try:
             async with self._database.reading() as session:
                 logins = self._logins(await _all(session))
             await self._gateway.ask(node_id, Action.KEEP_REGISTRIES, "", logins, TELL_TIMEOUT_S)
         except Fault as fault:
-            if fault.code not in {ErrorCode.AGENT_OFFLINE, ErrorCode.UNKNOWN_ACTION}:
-                log.warning("registries_not_taken", node_id=node_id, code=fault.code, reason=fault.message)
-                raise
-            return  # it is told when it comes, or knows nothing of them
-        self._told[node_id] = edition
+            if fault.code in {ErrorCode.AGENT_OFFLINE, ErrorCode.UNKNOWN_ACTION}:
+                return True
+            log.warning("registries_not_taken", node_id=node_id, code=fault.code, reason=fault.message)
+        except Exception:
+            log.exception("registries_not_told", node_id=node_id)
+        else:
+            return True
+        return False
 
     def _logins(self, registries: Sequence[Registry]) -> RegistryLogins:
         logins = []

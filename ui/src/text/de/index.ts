@@ -13,6 +13,7 @@ import { figures } from "./figures";
 import { activity } from "./activity";
 import { nodes } from "./nodes";
 import { places } from "./places";
+import { images } from "./images";
 import { console } from "./console";
 import { templates } from "./templates";
 
@@ -29,6 +30,7 @@ export const de: Texts = {
   ...activity,
   ...nodes,
   ...places,
+  ...images,
   ...account,
   ...design,
   ...console,

@@ -12,6 +12,7 @@ import { figures } from "./figures";
 import { activity } from "./activity";
 import { nodes } from "./nodes";
 import { places } from "./places";
+import { images } from "./images";
 import { console } from "./console";
 import { templates } from "./templates";
 
@@ -29,6 +30,7 @@ export const en = {
   ...activity,
   ...nodes,
   ...places,
+  ...images,
   ...account,
   ...design,
   ...console,

@@ -44,6 +44,7 @@ def screens(server: Puppet) -> dict[str, str]:
         **{f"{address}/{tab}": "Castle" for tab in TABS},
         "/nodes": "Nodes",
         f"/nodes/{node}": node,
+        "/registries": "Registries",
         "/users": "Users",
         "/account": "Account",
         "/design": "Components",

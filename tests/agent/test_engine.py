@@ -423,6 +423,17 @@ async def test_a_pull_that_ends_badly_is_a_fault(tmp_path: Path, ending: list[di
     assert raised.value.code is code
 
 
+async def test_an_image_that_came_by_another_way_while_its_pull_failed_is_used_and_that_is_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    denied = {"error": "denied", "errorDetail": {"message": "denied"}}
+    async with engine_of(Registry([*RECORDED[:6], denied]), tmp_path) as engine:
+        await engine.ensure_image("game:1", lambda _phase, _percent, message: said.append(message))
+        assert said[-1].startswith("The image game:1 could not be pulled: Docker: denied.")
+        assert said[-1].endswith("It has come to this node meanwhile, and is used.")
+        with pytest.raises(Fault):
+            await engine.pull_image("game:1")
+
+
 def test_an_image_without_a_command_is_said_with_what_to_do() -> None:
     fault = fault_of(400, "No command specified")
     assert fault.code is ErrorCode.CONFIG_INVALID

@@ -91,9 +91,11 @@ class Installation:
         return is_running and (self.panel, self.agent) == self._first and others == [[], []]
 
     def empty(self) -> None:
-        """No servers any more."""
+        """No servers any more, and no templates."""
         for server in self.get("/api/servers")["items"]:
             self.do("DELETE", f"/api/servers/{server['id']}")
+        for template in self.get("/api/templates")["items"]:
+            self.api.delete(f"/api/templates/{template['id']}").raise_for_status()
 
     def wait_for_panel(self) -> None:
         def answers() -> bool:

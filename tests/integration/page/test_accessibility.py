@@ -1,5 +1,6 @@
 """Every screen, for everybody: by light and dark, at a desk and on a phone, with the keyboard alone and with little motion."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.integration.defects.puppet import Puppet
 from tests.integration.installation import Installation
 from tests.integration.page.accessibility import finds_nothing, is_no_wider_than_the_window, is_reached_by_tab
 from tests.integration.page.reader import Reader
+from tests.templates.test_formats import document
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(420)]
 
@@ -33,9 +35,18 @@ def server(installation: Installation, tmp_path: Path) -> Iterator[Puppet]:
 TABS = ("figures", "activity", "startup", "settings")
 
 
+def template(installation: Installation) -> str:
+    """The id of one with all that there is, in two versions, as often as one looks."""
+    versions = [document(name=LONG), document(name=LONG, startup="java -jar {{JAR}} nogui")]
+    for each in versions if not installation.get("/api/templates")["items"] else ():
+        installation.api.post("/api/templates", json={"document": json.dumps(each)}).raise_for_status()
+    return str(installation.get("/api/templates")["items"][0]["id"])
+
+
 def screens(server: Puppet) -> dict[str, str]:
     """Addresses, and the heading by which one sees that each is there."""
     address, node = f"/servers/{server.id}", server.installation.node_id
+    template_id = template(server.installation)
     return {
         "/": "Servers",
         "/?layout=table": "Servers",
@@ -45,6 +56,10 @@ def screens(server: Puppet) -> dict[str, str]:
         "/nodes": "Nodes",
         f"/nodes/{node}": node,
         "/registries": "Registries",
+        "/templates": "Templates",
+        "/templates/import": "Import templates",
+        f"/templates/{template_id}": LONG,
+        f"/templates/{template_id}/edit": f"Edit {LONG}",
         "/users": "Users",
         "/account": "Account",
         "/design": "Components",
@@ -62,6 +77,8 @@ def visit(reader: Reader, server: Puppet, look: Looks) -> None:
     over(reader, "a menu", lambda page: page.get_by_role("button", name="Your account").click(), look)
     over(reader, "the palette", lambda page: page.keyboard.press("Control+k"), look)
     over(reader, "the help", lambda page: page.keyboard.press("?"), look)
+    reader.page.goto(f"/templates/{template(server.installation)}")
+    over(reader, "an export", lambda page: page.get_by_role("button", name="Export").click(), look)
     reader.page.goto("/users")
     over(reader, "a form", lambda page: page.get_by_role("button", name="Create a user").click(), look)
     over(reader, "a question", lambda page: page.get_by_role("button", name="Delete admin").click(), look)

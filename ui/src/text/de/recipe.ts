@@ -7,6 +7,7 @@ export const recipe: typeof english = {
     nameAt: (n) => `Name der Variable ${n}`,
     valueOf: (name) => `Wert von ${name}`,
     remove: (what) => `${what} entfernen`,
+    up: (what) => `${what} nach oben`,
     twice: (name) => `${name} steht hier zweimal: Entferne eine.`,
     unitOf: (label) => `Einheit von ${label}`,
     marked: (n) =>

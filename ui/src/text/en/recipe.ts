@@ -5,6 +5,7 @@ export const recipe = {
     nameAt: (n: number) => `Name of variable ${n}`,
     valueOf: (name: string) => `Value of ${name}`,
     remove: (what: string) => `Remove ${what}`,
+    up: (what: string) => `Move ${what} up`,
     twice: (name: string) => `${name} stands here twice: remove one.`,
     unitOf: (label: string) => `Unit of ${label}`,
     marked: (n: number) =>

@@ -70,7 +70,7 @@ def test_files_are_looked_at_imported_compared_exported_and_gone_back_from(
     versions = page.get_by_role("region", name="Versions")
     versions.get_by_role("button", name="Compare").click()
     expect(versions.get_by_text("1 difference")).to_be_visible()
-    versions.get_by_role("button", name="Make version 1 the newest").click()
+    versions.get_by_role("button", name="Make it the newest: version 1").click()
     page.get_by_role("dialog").get_by_role("button", name="Make it the newest").click()
     expect(page.get_by_text("version 3", exact=False).first).to_be_visible()
     expect(page.get_by_role("region", name="Startup").get_by_text("java -jar {{JAR}}")).to_be_visible()

@@ -58,6 +58,12 @@ export class TemplateEditing extends Sending {
     return this.mode === "form" ? this.isFormChanged : this.isDocumentChanged;
   }
 
+  turn(mode: "form" | "document"): void {
+    this.mode = mode;
+    this.preview = null;
+    this.error = null;
+  }
+
   keep(): void {
     const unsent: Unsent = { form: this.form, version: this.version };
     keep(keyOf(this.id), this.isFormChanged ? unsent : null);

@@ -83,7 +83,7 @@ export const templates: typeof english = {
     shown: (n, newest) => `Das ist Version ${n}; die neueste ist ${newest}.`,
     showNewest: "Neueste zeigen",
     rollBack: "Zur neuesten machen",
-    rollBackOf: (n) => `Version ${n} zur neuesten machen`,
+    rollBackOf: (n) => `Zur neuesten machen: Version ${n}`,
     rollBackTitle: (n) => `Zurück zu Version ${n}?`,
     rollBackText: (n) => `Sie wird zu Version ${n}. Nichts geht verloren, und Server bleiben, wie sie sind.`,
     more: "Frühere",

@@ -81,7 +81,7 @@ export const templates = {
     shown: (n: number, newest: number) => `This is version ${n}; the newest is ${newest}.`,
     showNewest: "Show the newest",
     rollBack: "Make it the newest",
-    rollBackOf: (n: number) => `Make version ${n} the newest`,
+    rollBackOf: (n: number) => `Make it the newest: version ${n}`,
     rollBackTitle: (n: number) => `Go back to version ${n}?`,
     rollBackText: (n: number) => `It becomes version ${n}. Nothing is lost, and servers stay as they are.`,
     more: "Earlier ones",

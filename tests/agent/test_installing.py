@@ -401,6 +401,19 @@ async def test_an_installer_that_ended_while_the_agent_was_dead_is_judged_by_its
         assert "last words" in ended.fault.message
 
 
+async def test_no_line_is_repeated_by_an_agent_that_was_killed_after_the_last_of_them(home: Household) -> None:
+    create = await at_work(home)
+    async with home.engine.holding("written_bytes") as hold:
+        home.engine.output(NAME, b"done\n")
+        home.engine.end_game(NAME, 137)
+        await hold.arrived.wait()
+        home.server().game.console.log.append("node", "It was killed.")
+        await home.kill()
+    await home.begin()
+    assert (await home.done(create)).fault is not None
+    assert [line for line in await console(home) if line.startswith("std")] == ["stderr: downloading", "stdout: done"]
+
+
 async def test_an_installer_that_is_gone_when_the_agent_comes_back_has_failed(home: Household) -> None:
     create = await at_work(home)
     await home.kill()

@@ -25,15 +25,17 @@ PAUSE_S = 0.01
 log = structlog.get_logger(__name__)
 
 
-async def catch_up(engine: Engine, server_id: str, into: ConsoleLog, held: deque[Block]) -> None:
+async def catch_up(
+    engine: Engine, server_id: str, into: ConsoleLog, held: deque[Block], began_at: float | None = None
+) -> None:
     """Brings into the log what the engine has kept since its last line, and then what is `held`: what is heard since the console was attached.
 
-    When this returns nothing is held. Where lines may be missing, the log says so. What the node itself has said there last came before
-    all of what the engine keeps of this container: it parts installers from games.
+    When this returns nothing is held. Where lines may be missing, the log says so. Of what is in the log already that counts which came since
+    `began_at`; without it, what came since the node itself has said something there, as it does before there is a game.
     """
     async with into.threads.catching_up:
         try:
-            joint = await _joined(engine, server_id, into, held)
+            joint = await _joined(engine, server_id, into, held, began_at)
         except Fault as fault:
             log.warning("console_not_read_back", server_id=server_id, reason=fault.message)
             joint = Joint([], is_whole=not into.end, heard_before={}, is_closed=True)
@@ -49,11 +51,15 @@ async def catch_up(engine: Engine, server_id: str, into: ConsoleLog, held: deque
                 await _keep(into, rest)
 
 
-async def _joined(engine: Engine, server_id: str, into: ConsoleLog, held: deque[Block]) -> Joint:
+async def _joined(
+    engine: Engine, server_id: str, into: ConsoleLog, held: deque[Block], began_at: float | None
+) -> Joint:
     recorded = [part for part in await into.last() if part.text is not None]
     since_s = recorded[-1].at - MARGIN_S if recorded else None
-    said_at = max((place for place, part in enumerate(recorded, 1) if part.stream == NODE), default=0)
-    known = [Block(part.stream, part.text) for part in recorded[said_at:] if part.at >= (since_s or 0) - SLACK_S]
+    if began_at is None:
+        began_at = max((part.at for part in recorded if part.stream == NODE), default=0.0)
+    known_from_s = max(began_at, (since_s or 0) - SLACK_S)
+    known = [Block(part.stream, part.text) for part in recorded if part.at >= known_from_s]
     for left in reversed(range(TRIES)):
         await asyncio.sleep(SETTLE_S)
         at_first = Counter({stream: len(lines_of(held, stream)) for stream in ("stdout", "stderr")})

@@ -71,8 +71,9 @@ class Console:
     def is_open(self) -> bool:
         return self._reader is not None and not self._reader.done()
 
-    async def open(self, *, is_running: bool = False) -> None:
-        """Attaches to the container; before its start, so that nothing is missed. Of a game that runs already, what it wrote is read back.
+    async def open(self, *, is_running: bool = False, began_at: float | None = None) -> None:
+        """Attaches to the container; before its start, so that nothing is missed. Of a game that runs already, what it wrote is read back; it
+        was started at `began_at`, where that is known.
 
         Raises:
             Fault: the engine refuses.
@@ -87,14 +88,14 @@ class Console:
         self._attachment = await self._engine.attach(self._server_id)
         if is_running:
             self._allowance.advance(HELD_BYTES)
-            self._begin_catching_up()
+            self._begin_catching_up(began_at)
         self._reader = asyncio.create_task(self._read(self._attachment), name=f"console {self._server_id}")
 
-    async def read_back(self) -> None:
+    async def read_back(self, began_at: float | None = None) -> None:
         """Takes in what a game wrote that ended meanwhile."""
         if self._catching_up is None and not self.is_open:
             await self.log.open()
-            self._begin_catching_up()
+            self._begin_catching_up(began_at)
 
     async def write(self, line: str) -> None:
         """Writes a line to the game.
@@ -124,9 +125,9 @@ class Console:
         if waits := {each for each in (self._reader, self._catching_up) if each is not None}:
             await asyncio.wait(waits, timeout=timeout_s)
 
-    def _begin_catching_up(self) -> None:
+    def _begin_catching_up(self, began_at: float | None) -> None:
         self._held = deque()
-        work = catch_up(self._engine, self._server_id, self.log, self._held)
+        work = catch_up(self._engine, self._server_id, self.log, self._held, began_at)
         self._catching_up = asyncio.create_task(self._catch_up(work), name=f"console {self._server_id} back")
 
     async def _catch_up(self, work: Awaitable[None]) -> None:

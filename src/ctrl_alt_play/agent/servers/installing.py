@@ -112,8 +112,8 @@ class Installing:
             await self._prepare(wipe=wipe)
         if installer is not None:
             server.steps.tell("installing")
-            container = await self._follow(operation)
-            await self._judge(container, operation.phase[BEGAN])
+            began_at = operation.phase[BEGAN]
+            await self._judge(await self._follow(began_at), began_at)
         server.steps.tell("files")
         uid = self._game.record.uid
         is_empty = await asyncio.to_thread(folders.hand_over, self._game.folder, uid, self._node.gid_of(uid))
@@ -141,7 +141,7 @@ class Installing:
             await self._engine.create_installer(game.plan())
             await server.steps.note(**{BEGAN: server.now()})
 
-    async def _follow(self, operation: OperationRecord) -> Container:
+    async def _follow(self, began_at: float) -> Container:
         """Starts the installer, if it was not, and reads what it writes until it has ended.
 
         Raises:
@@ -155,28 +155,29 @@ class Installing:
             if found is None:
                 raise Fault(ErrorCode.INSTALL_FAILED, verdicts.GONE)
             if found.state is ContainerState.EXITED:
-                await self._hear_out()
+                await self._hear_out(began_at)
                 return found
             if found.state is ContainerState.CREATED:
-                await self._listen(is_running=False)
+                await self._listen()
                 await self._engine.start(self._name)
                 continue
             if not self._console.is_open and (is_deaf or not self._is_heard):
-                await self._listen(is_running=True)
+                await self._listen(began_at)
             is_deaf = not self._console.is_open
             if self._node.clock.monotonic() >= next_check_s:
-                next_check_s = await self._check(operation.phase[BEGAN])
+                next_check_s = await self._check(began_at)
             await self._wait(SETTLE_S if is_deaf else CHECK_EVERY_S)
 
-    async def _listen(self, *, is_running: bool) -> None:
+    async def _listen(self, began_at: float | None = None) -> None:
+        """From the start on; or, with the moment of that, in the middle."""
         self._has_ended.clear()
-        await self._console.open(is_running=is_running)
+        await self._console.open(is_running=began_at is not None, began_at=began_at)
         self._is_heard = True
 
-    async def _hear_out(self) -> None:
+    async def _hear_out(self, began_at: float) -> None:
         """All that it wrote is in the log: also what nobody read."""
         if not self._is_heard:
-            await self._console.read_back()
+            await self._console.read_back(began_at)
         await self._console.drained(DRAIN_S)
 
     async def _wait(self, timeout_s: float) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from tests.panel.support import PanelUnderTest, unique
+from tests.panel.templates import QUAKE, kept
 from tests.panel.test_fetching import PUBLIC, Names, Network, answer
+from tests.panel.test_rendering import template, variable
 from tests.templates.test_formats import document
 
 from ctrl_alt_play.panel.templates.fetching import Fetcher
@@ -143,3 +145,29 @@ async def test_a_template_is_imported_from_an_address_and_kept_up_to_date(
     assert (code, "+newer" in output) == (0, True)
     (kept,) = await told(panel, "template", "list", name)
     assert (kept["version"], kept["source"]) == (2, url)
+
+
+async def test_a_server_is_made_of_a_template_changed_upgraded_and_brought_back(panel: PanelUnderTest) -> None:
+    agent = await panel.connected(await panel.part2_agent())
+    newer = template(variable("MAP", "dm6", "max:4"), variable("TOKEN", "secret"))
+    template_id = await kept(panel, QUAKE, newer)
+    make = ("server", "create", "--template", template_id, "--name", unique("castle"), "--node", agent.node_id)
+    code, output = await run(panel, *make, "--set", "MAP=far too long", "--dry-run")
+    assert (code, output.splitlines()[-1]) == (0, "variables.MAP: must have at most 4 characters")
+    made = await told(panel, *make, "--set", "MAP=own", "--memory", "1G", "--port", "game=4242/udp")
+    server_id = made["server_id"]
+    view = await panel.admin.get(f"/api/servers/{server_id}")
+    assert [(port["external"], port["protocol"]) for port in view["ports"]] == [(4242, "udp")]
+    assert (view["template_version"], view["environment"]["TOKEN"]) == (2, "secret")
+    code, output = await run(panel, "server", "startup", server_id)
+    assert (code, "secret" in output, "(not shown)" in output) == (0, False, True)
+    assert (await told(panel, "server", "startup", server_id, "--set", "MAP=dm1"))["state"] == "succeeded"
+    assert (await run(panel, "server", "startup", server_id, "--set", "MAP=long map"))[0] == 2
+    code, output = await run(panel, "server", "upgrade", server_id, "--version", "1", "--dry-run")
+    assert (code, "version 2 → 1" in output, "variables MOST" in output) == (0, True, True), output
+    assert (await told(panel, "server", "upgrade", server_id, "--version", "1"))["state"] == "succeeded"
+    assert (await run(panel, "server", "upgrade", server_id, "absent", "--version", "1"))[0] == 1
+    assert (await told(panel, "server", "rollback", server_id))["state"] == "succeeded"
+    view = await panel.admin.get(f"/api/servers/{server_id}")
+    assert (view["template_version"], view["environment"]["MAP"]) == (2, "dm1")
+    assert (await run(panel, "server", "create"))[0] == 2

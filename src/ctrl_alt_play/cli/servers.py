@@ -7,14 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from ctrl_alt_play.characters import shown
-from ctrl_alt_play.cli import changes, consoles, history, top
+from ctrl_alt_play.cli import changes, consoles, history, startups, top
 from ctrl_alt_play.cli.asking import ServerArgument, WaitOption, find, operate, show_operation
 from ctrl_alt_play.cli.output import JsonOption, show_json, show_table
-from ctrl_alt_play.cli.values import given, number
+from ctrl_alt_play.cli.values import given, number, size
 from ctrl_alt_play.client import Api, Login
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(changes.app)
+app.add_typer(startups.app)
 app.add_typer(history.app)
 app.add_typer(consoles.app)
 app.add_typer(top.app)
@@ -50,26 +51,62 @@ def _reached(port: dict[str, Any], address: str | None) -> str:
 @app.command()
 def create(
     file: Annotated[
-        Path, typer.Argument(help="A JSON file as POST /api/servers takes it; - for standard input.", allow_dash=True)
-    ],
+        Path | None,
+        typer.Argument(help="A JSON file as POST /api/servers takes it; - for standard input.", allow_dash=True),
+    ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Its tags, whatever the file says; may be repeated.")] = None,
+    template: Annotated[
+        str | None, typer.Option(help="Makes it of a template, by that one's id or name, and of what follows.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="What people call it.")] = None,
+    node: Annotated[str | None, typer.Option(help="The node with the most room when left out.")] = None,
+    settings: startups.Settings = None,
+    image: startups.ImageName = None,
+    command: startups.CommandName = None,
+    port: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER",
+            parser=startups.port,
+            help="A port by what it is for; else a free one. May be repeated.",
+        ),
+    ] = None,
+    memory: Annotated[int | None, typer.Option(metavar="SIZE", parser=size, help="Such as 2G; 0: no limit.")] = None,
+    cpu: Annotated[float | None, typer.Option(metavar="PERCENT", parser=number, help="150 is 1.5 cores.")] = None,
     *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Of a template: only tell what would be made.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also where its node has too little left.")] = False,
     wait: WaitOption = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Create a server."""
+    """Create a server: of a template, or as a file says."""
+    if (file is None) == (template is None):
+        raise typer.BadParameter("give a file, or --template with what is to be chosen")
+    more = given(tags=tag or None, force=force or None)
+    if file is not None:
+        body = _read(file)
+        with Api(Login.load()) as api:
+            made = api.call("POST", "/api/servers", {**body, **more} if isinstance(body, dict) else body)
+            show_operation(api, made, wait=wait, as_json=as_json)
+        return
+    chosen = startups.decided(settings, image, command)
+    body = given(name=name, node_id=node, limits=given(memory=memory, cpu=cpu), ports=startups.ports(port), **chosen)
+    with Api(Login.load()) as api:
+        made = startups.make(api, template or "", {**body, **more}, is_trial=dry_run)
+        if not dry_run:
+            show_operation(api, made, wait=wait, as_json=as_json)
+        elif as_json:
+            show_json(made)
+        else:
+            startups.show_preview(made)
+
+
+def _read(file: Path) -> Any:
     try:
         text = typer.get_text_stream("stdin").read() if str(file) == "-" else file.read_text()
-        body = json.loads(text)
+        return json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise typer.BadParameter(f"{file} is no JSON that can be read: {error}") from error
-    if tag and isinstance(body, dict):
-        body["tags"] = tag
-    if force and isinstance(body, dict):
-        body["force"] = True
-    with Api(Login.load()) as api:
-        show_operation(api, api.call("POST", "/api/servers", body), wait=wait, as_json=as_json)
 
 
 @app.command()

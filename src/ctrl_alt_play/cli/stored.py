@@ -58,7 +58,7 @@ def list_(
 def show(template: TemplateArgument, version: VersionOption = None, *, as_json: JsonOption = False) -> None:
     """What a template is made of."""
     with Api(Login.load()) as api:
-        found = api.call("GET", f"/api/templates/{_find(api, template)['id']}", version=version)
+        found = api.call("GET", f"/api/templates/{find(api, template)['id']}", version=version)
     if as_json:
         show_json(found)
         return
@@ -82,7 +82,7 @@ def show(template: TemplateArgument, version: VersionOption = None, *, as_json: 
 def versions(template: TemplateArgument, *, as_json: JsonOption = False) -> None:
     """All versions that there were of a template, the newest first."""
     with Api(Login.load()) as api:
-        found = api.every(f"/api/templates/{_find(api, template)['id']}/versions")
+        found = api.every(f"/api/templates/{find(api, template)['id']}/versions")
     if as_json:
         show_json(found)
         return
@@ -134,7 +134,7 @@ def import_(
 def update(template: TemplateArgument, *, dry_run: DryRunOption = False, diff: DiffOption = False) -> None:
     """Look for a newer version where a template came from, and import it."""
     with Api(Login.load()) as api:
-        found = _find(api, template)
+        found = find(api, template)
         preview = api.call("POST", f"/api/templates/{found['id']}/newer")
         _say_outcome(preview["source"], preview, diff=diff)
         if preview["outcome"] == "flawed":
@@ -156,7 +156,7 @@ def export(
 ) -> None:
     """Write a template as a file that other panels read. What the format has no place for is said."""
     with Api(Login.load()) as api:
-        path = f"/api/templates/{_find(api, template)['id']}/document"
+        path = f"/api/templates/{find(api, template)['id']}/document"
         syntax = "yaml" if as_yaml else "json"
         found = api.call("GET", path, version=version, format=format_, syntax=syntax)
     for lost in found["lost"]:
@@ -178,7 +178,7 @@ def diff(
 ) -> None:
     """What is different between two versions of a template, or between a version and a document."""
     with Api(Login.load()) as api:
-        found = _find(api, template)
+        found = find(api, template)
         if file is None:
             after = after or found["version"]
             path = f"/api/templates/{found['id']}/changes"
@@ -198,7 +198,7 @@ def diff(
 def rollback(template: TemplateArgument, version: Annotated[int, typer.Argument(min=1)]) -> None:
     """Make an older version of a template its next one."""
     with Api(Login.load()) as api:
-        kept = api.call("POST", f"/api/templates/{_find(api, template)['id']}/rollback", {"version": version})
+        kept = api.call("POST", f"/api/templates/{find(api, template)['id']}/rollback", {"version": version})
     say(f"{kept['name']} is of version {kept['version']}, which is as version {version} was.")
 
 
@@ -206,17 +206,17 @@ def rollback(template: TemplateArgument, version: Annotated[int, typer.Argument(
 def categorize(template: TemplateArgument, category: Annotated[str, typer.Argument(help="Empty: none.")]) -> None:
     """Say by which word a template is grouped."""
     with Api(Login.load()) as api:
-        api.call("PATCH", f"/api/templates/{_find(api, template)['id']}", {"category": category})
+        api.call("PATCH", f"/api/templates/{find(api, template)['id']}", {"category": category})
 
 
 @app.command()
 def remove(template: TemplateArgument) -> None:
     """Remove a template with all its versions. One that servers were made from stays."""
     with Api(Login.load()) as api:
-        api.call("DELETE", f"/api/templates/{_find(api, template)['id']}")
+        api.call("DELETE", f"/api/templates/{find(api, template)['id']}")
 
 
-def _find(api: Api, template: str) -> dict[str, Any]:
+def find(api: Api, template: str) -> dict[str, Any]:
     try:
         found: dict[str, Any] = api.call("GET", f"/api/templates/{as_id(template)}")
     except ApiError as error:

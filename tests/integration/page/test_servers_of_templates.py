@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from tests.integration.defects import puppet
 from tests.integration.installation import Installation
+from tests.integration.page.accessibility import finds_nothing, is_no_wider_than_the_window
 from tests.integration.page.reader import Reader
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(180)]
@@ -215,3 +216,43 @@ def test_owners_change_what_is_theirs_and_see_nothing_else(
         installation.do("DELETE", f"/api/servers/{server_id}")
     finally:
         installation.api.delete(f"/api/users/{olga}").raise_for_status()
+
+
+@pytest.mark.parametrize(("colours", "width"), [("light", 1280), ("dark", 360)])
+def test_each_step_and_the_startup_are_for_everybody(
+    template: Shown, installation: Installation, browser: Browser, colours: str, width: int
+) -> None:
+    reader = Reader(
+        browser, str(installation.api.base_url), color_scheme=colours, viewport={"width": width, "height": 740}
+    )
+    reader.signs_in("admin", installation.owner_password)
+    page = reader.page
+
+    def looks(where: str) -> None:
+        finds_nothing(page, where)
+        is_no_wider_than_the_window(page, where)
+
+    server_id = template.server(name="a-name-of-sixty-four-characters-without-a-space-at-which-to-brea")
+    page.goto("/servers/new")
+    expect(page.get_by_role("button", name="Puppet show")).to_be_visible()
+    looks("templates")
+    page.get_by_role("button", name="Puppet show").click()
+    expect(page.get_by_text("proposed: free on this node")).to_be_visible()
+    looks("place")
+    field(page, "Name").fill("Second")
+    goes_on(page)
+    goes_on(page)
+    expect(field(page, "Map (required)")).to_be_focused()
+    looks("variables")
+    field(page, "Map (required)").fill("dm6")
+    goes_on(page)
+    expect(page.get_by_role("region", name="Review")).to_be_visible()
+    looks("review")
+    template.gets({"name": "Map", "environment_name": "MAP", "rules": ["in:dm1"]}, stop="quit")
+    page.goto(f"/servers/{server_id}/startup")
+    expect(field(page, "Map (required)")).to_have_value("dm17")
+    looks("startup")
+    page.get_by_role("button", name="Upgrade to version 2 …").click()
+    expect(page.get_by_role("dialog")).to_contain_text("must be one of")
+    looks("upgrade")
+    reader.has_no_complaints()

@@ -322,8 +322,8 @@ def test_a_pull_is_said_in_a_sentence_with_its_bytes() -> None:
     assert said == [
         "Downloading the image.",
         "Downloading the image: 12 MiB of more than 80 MiB.",
-        "Downloading the image: 12 MiB of 81 MiB.",
-        "Downloading the image: 80 MiB of 81 MiB.",
+        "Downloading the image: 12.5 MiB of 81 MiB.",
+        "Downloading the image: 80.5 MiB of 81 MiB.",
         "Unpacking the image: 0 B of 81 MiB.",
         "Unpacking the image: 40 MiB of 81 MiB.",
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.agent.stations import Station, created, welcomed
+from tests.fakes.engine import Game
 from tests.fakes.household import SPECIFICATION, Household, household
 from tests.fakes.until import until
 
@@ -32,6 +33,7 @@ class Shelf:
     """The images of a household, and what is told of pulls."""
 
     def __init__(self, home: Household, folder: Path) -> None:
+        home.engine.games["setup"] = Game(says=(), says_last=(), ends_at_once_with=0)
         self.home = home
         self.folder = folder
         self.told: list[ImagePull] = []

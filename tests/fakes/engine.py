@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from tests.fakes.boxes import Box, Game, Running
-from tests.fakes.calls import Calls, Hold
+from tests.fakes.calls import Hold
+from tests.fakes.shelf import Shelf
 
 from ctrl_alt_play.agent.engine.base import (
     INSTALLER,
@@ -20,11 +21,6 @@ from ctrl_alt_play.agent.engine.base import (
     ContainerState,
     EngineInfo,
     EngineSetup,
-    Image,
-    Login,
-    LoginFor,
-    OnPull,
-    OnPulled,
     Plan,
     Sample,
     installer_of,
@@ -40,33 +36,16 @@ __all__ = ["FakeEngine", "Game", "Hold"]
 READS_BEHIND_BYTES = 64 * 1024
 """How much input a game that does not read leaves waiting, as a pipe does."""
 WRITE_TIMEOUT_S = 0.8
-IMAGE_BYTES = 10 * 2**20
 
 
-class FakeEngine(Calls):
+class FakeEngine(Shelf):
     """`images` and `games` say what is there; the rest is done through the seam, or to it by the methods that it does not have."""
 
     def __init__(self, game: Game | None = None) -> None:
         super().__init__()
-        self.images = {"game"}
-        self.image_ids: dict[str, str] = {}
-        """What an image's name means now; by itself each name means one image for ever."""
-        self.pulls: dict[str, list[tuple[str, float | None]]] = {}
-        """Images that are elsewhere, and what is heard while they are pulled."""
-        self.registry: dict[str, str] = {}
-        """What names mean at their registries: an image's id."""
-        self.untagged: set[str] = set()
-        """Ids of images that have lost their names."""
-        self.strangers: dict[str, str] = {}
-        """Containers of others, by their names: of which image each is."""
-        self.login_for: LoginFor | None = None
-        self.logins: list[tuple[str, Login | None]] = []
-        """As whom registries were asked for images."""
-        self.on_pulled: OnPulled | None = None
         self.address = "127.0.0.1"
         """Where the games of containers that are made from now on are reached."""
         self.games: defaultdict[str, Game] = defaultdict(lambda: game or Game())
-        self.boxes: dict[str, Box] = {}
         self.taken_ports: set[tuple[int, str]] = set()
         self.loses_events = False
         self._watchers: list[asyncio.Queue[Change | None]] = []
@@ -116,52 +95,6 @@ class FakeEngine(Calls):
     async def setup(self) -> EngineSetup:
         await self._arrive("setup", "")
         return EngineSetup("27.0.0", "overlay2", "2", keeps_games=True)
-
-    async def ensure_image(self, image: str, on_progress: OnPull | None = None) -> None:
-        await self._arrive("ensure_image", "")
-        if image not in self.images or image in self.pulls:
-            await self._pull(image, on_progress)
-
-    async def pull_image(self, image: str, on_progress: OnPull | None = None) -> str:
-        await self._arrive("pull_image", "")
-        return await self._pull(image, on_progress)
-
-    async def _pull(self, image: str, on_progress: OnPull | None) -> str:
-        self.logins.append((image, self.login_for(image) if self.login_for else None))
-        if image not in self.pulls and image not in self.registry:
-            raise Fault(ErrorCode.IMAGE_NOT_FOUND, f"The image {image} is not on this node and could not be pulled.")
-        for phase, percent in self.pulls.pop(image, []):
-            if on_progress is not None:
-                on_progress(phase, percent, f"So far: {phase}.")
-            await asyncio.sleep(0)
-        before, is_here = self._image_id(image), image in self.images
-        self.image_ids[image] = id_ = self.registry.get(image, before)
-        if is_here and id_ != before:
-            self.untagged.add(before)
-        self.images.add(image)
-        if self.on_pulled is not None:
-            await self.on_pulled(id_)
-        return id_
-
-    async def list_images(self) -> "list[Image]":
-        await self._arrive("list_images", "")
-        return self._all_images()
-
-    async def image_bytes(self) -> int:
-        await self._arrive("image_bytes", "")
-        return sum(image.size_bytes for image in self._all_images())
-
-    async def remove_image(self, image: Image) -> None:
-        await self._arrive("remove_image", "")
-        if any(box.image_id == image.id for box in self.boxes.values()) or image.id in self.strangers.values():
-            raise Fault(ErrorCode.INVALID_STATE, "Docker: conflict: image is being used by a container")
-        self.images -= set(image.names)
-        self.untagged.discard(image.id)
-
-    async def image_id(self, image: str) -> str | None:
-        await self._arrive("image_id", "")
-        known = {each.id for each in self._all_images()}
-        return self._image_id(image) if image in self.images else image if image in known else None
 
     async def create(self, plan: Plan) -> None:
         async with self._call("create", plan.server_id):
@@ -305,20 +238,6 @@ class FakeEngine(Calls):
         if server_id not in self.boxes:
             raise Fault(ErrorCode.CONTAINER_NOT_FOUND, f"No such container: ctrl-alt-play-{server_id}")
         return self.boxes[server_id]
-
-    def _all_images(self) -> "list[Image]":
-        names = defaultdict[str, list[str]](list)
-        for name in sorted(self.images):
-            names[self._image_id(name)].append(name)
-        return [self._image(id_, tuple(names[id_])) for id_ in sorted({*names, *self.untagged})]
-
-    def _image(self, id_: str, names: tuple[str, ...]) -> Image:
-        servers = tuple(server_id for server_id, box in self.boxes.items() if box.image_id == id_)
-        others = tuple(name for name, of in self.strangers.items() if of == id_)
-        return Image(id_, names, IMAGE_BYTES, datetime(2026, 1, 1, tzinfo=UTC), servers, others)
-
-    def _image_id(self, image: str) -> str:
-        return self.image_ids.get(image, f"id-of-{image}")
 
     def _holder_of(self, port: Port) -> str | None:
         if (port.external, port.protocol) in self.taken_ports:

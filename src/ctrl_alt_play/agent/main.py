@@ -71,18 +71,10 @@ async def _run_parts(
     stop: asyncio.Event,
 ) -> None:
     config, clock, metrics = live.current, SystemClock(), Metrics()
-    boot_id = machine_boot_id()
-    consoles = Consoles(config.folder / "consoles", clock, boot_id)
+    consoles = Consoles(config.folder / "consoles", clock, machine_boot_id())
     outbox = Outbox(clock, journal, metrics.dropped_lines.inc, consoles.feed)
-    is_root = os.geteuid() == 0
-    node = Node(
-        *(config.node_id, engine, journal, outbox, clock, config.folder),
-        owns_folders=is_root,
-        consoles=consoles,
-        boot_id=boot_id,
-        timezone=machine_timezone(),
-    )
-    fleet = Fleet(node, own_uid=None if is_root else os.geteuid())
+    node = _node(config, engine, journal, outbox, consoles)
+    fleet = Fleet(node, own_uid=None if node.owns_folders else os.geteuid())
     sampler = sampler_of(node, fleet, outbox)
     metrics.registry.register(Exposition(sampler))
     images = Images(engine, fleet, registries, pulled, clock, outbox.image_pull)
@@ -109,6 +101,16 @@ async def _run_parts(
         await images.close()
         await health.stop()
         await consoles.close()
+
+
+def _node(config: AgentConfig, engine: DockerEngine, journal: Journal, outbox: Outbox, consoles: Consoles) -> Node:
+    return Node(
+        *(config.node_id, engine, journal, outbox, SystemClock(), config.folder),
+        owns_folders=os.geteuid() == 0,
+        consoles=consoles,
+        boot_id=machine_boot_id(),
+        timezone=machine_timezone(),
+    )
 
 
 def sampler_of(node: Node, fleet: Fleet, outbox: Outbox) -> Sampler:

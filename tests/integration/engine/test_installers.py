@@ -70,6 +70,15 @@ async def test_an_installer_is_made_read_and_ends_with_its_code(bench: Bench, in
     assert [chunk.data async for chunk in bench.engine.logs(name, tail=10)] == [b"hello\n"]
 
 
+async def test_the_image_of_an_installer_is_used_by_its_server(bench: Bench, installer: str) -> None:
+    plan = plan_of(bench, installer)
+    await bench.engine.create_installer(plan)
+    id_ = await bench.engine.image_id(installer)
+    (image,) = [each for each in await bench.engine.list_images() if each.id == id_]
+    assert plan.server_id in image.servers
+    assert not [name for name in image.others if plan.server_id in name]
+
+
 async def test_an_installer_is_no_servers_container(bench: Bench, installer: str) -> None:
     plan = plan_of(bench, installer)
     async with changes_of(bench) as seen:

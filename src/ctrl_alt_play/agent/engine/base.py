@@ -138,7 +138,7 @@ class Image:
     size_bytes: int = 0
     created_at: datetime | None = None
     servers: tuple[str, ...] = ()
-    """That have a container of it."""
+    """That have a container of it, or whose installer has."""
     others: tuple[str, ...] = ()
     """Names of containers of it that are not ours."""
 

@@ -4,13 +4,11 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Any
 
 import aiohttp
 import structlog
-from aiodocker import Docker, DockerError
+from aiodocker import Docker
 from aiodocker.containers import DockerContainer
 
 from ctrl_alt_play.agent.engine import images
@@ -31,6 +29,7 @@ from ctrl_alt_play.agent.engine.base import (
     Sample,
     installer_of,
 )
+from ctrl_alt_play.agent.engine.calls import none_for, translated
 from ctrl_alt_play.agent.engine.container import (
     LABEL_MANAGED,
     LABEL_SERVER,
@@ -41,7 +40,7 @@ from ctrl_alt_play.agent.engine.container import (
     container_name,
 )
 from ctrl_alt_play.agent.engine.documents import change_of, container_of, setup_of, subnet_of
-from ctrl_alt_play.agent.engine.faults import fault_of, unavailable
+from ctrl_alt_play.agent.engine.faults import unavailable
 from ctrl_alt_play.agent.engine.installer import identity, installer_body, script_archive
 from ctrl_alt_play.agent.engine.ports import conflict, wanted_ports
 from ctrl_alt_play.agent.engine.pull import Pull
@@ -51,7 +50,6 @@ from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.specification import Launch
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
-CALL_TIMEOUT_S = 60.0
 INFO_TIMEOUT_S = 2.0
 PULL_TIMEOUT_S = 1800.0
 EVENTS_TIMEOUT_S = 5.0
@@ -60,34 +58,6 @@ DISK_TIMEOUT_S = 300.0
 LOOKS_AT_ONCE = 16
 log = structlog.get_logger(__name__)
 _WATCHED = ["create", "start", "pause", "unpause", "die", "destroy", "oom"]
-
-
-@asynccontextmanager
-async def _translated(timeout_s: float | None = CALL_TIMEOUT_S) -> AsyncIterator[None]:
-    """Gives the engine so long, and turns what it throws into a `Fault`."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            yield
-    except DockerError as error:
-        raise fault_of(error.status, error.message) from error
-    except TimeoutError as error:
-        raise unavailable("no answer in time") from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise unavailable(error) from error
-
-
-class _none_for:  # noqa: N801 - reads as a statement
-    """Passes over one kind of fault: what is asked for is not there, and that is an answer."""
-
-    def __init__(self, code: ErrorCode) -> None:
-        self._code = code
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        return isinstance(error, Fault) and error.code is self._code
 
 
 async def _told(container: DockerContainer) -> Any:
@@ -147,13 +117,13 @@ class DockerEngine:
         return next((each for each in found if f"/{name}" in (each["Names"] or ())), found[0]).id
 
     async def info(self) -> EngineInfo:
-        async with _translated(INFO_TIMEOUT_S):
+        async with translated(INFO_TIMEOUT_S):
             version = await self._docker.version()
             networks = await self._docker.networks.list()
         return EngineInfo(version["Version"], {n["Name"]: subnet for n in networks if (subnet := subnet_of(n))})
 
     async def setup(self) -> EngineSetup:
-        async with _translated(INFO_TIMEOUT_S):
+        async with translated(INFO_TIMEOUT_S):
             return setup_of(await self._docker.system.info())
 
     async def ensure_image(self, image: str, on_progress: OnPull | None = None) -> None:
@@ -171,7 +141,7 @@ class DockerEngine:
     async def pull_image(self, image: str, on_progress: OnPull | None = None) -> str:
         login = self._login_for(image) if self._login_for is not None else None
         try:
-            async with _translated(PULL_TIMEOUT_S):
+            async with translated(PULL_TIMEOUT_S):
                 await images.pull(self._docker, image, Pull(on_progress), login)
         except Fault as fault:
             raise images.not_pulled(image, fault, has_login=login is not None) from fault
@@ -183,23 +153,23 @@ class DockerEngine:
         return id_
 
     async def list_images(self) -> "list[Image]":
-        async with _translated():
+        async with translated():
             return await images.listed(self._docker)
 
     async def image_bytes(self) -> int:
-        async with _translated():
+        async with translated():
             return int((await self._usage("image"))["LayersSize"] or 0)
 
     async def remove_image(self, image: Image) -> None:
         *names, _ = image.names or ("",)
         for reference in (*names, image.id):
-            with _none_for(ErrorCode.IMAGE_NOT_FOUND):
-                async with _translated():
+            with none_for(ErrorCode.IMAGE_NOT_FOUND):
+                async with translated():
                     await self._docker.images.delete(reference)
 
     async def image_id(self, image: str) -> str | None:
-        with _none_for(ErrorCode.IMAGE_NOT_FOUND):
-            async with _translated():
+        with none_for(ErrorCode.IMAGE_NOT_FOUND):
+            async with translated():
                 found = await self._docker.images.inspect(image)
             return str(found["Id"])
         return None
@@ -212,7 +182,7 @@ class DockerEngine:
         if await self._is_made(plan.server_id, body["Labels"]):
             return
         try:
-            async with _translated():
+            async with translated():
                 made = await self._docker.containers.create(body, name=container_name(plan.server_id))
             self._ids[plan.server_id] = made.id
         except Fault as fault:
@@ -225,14 +195,14 @@ class DockerEngine:
             raise Fault(ErrorCode.INTERNAL, f"Server {plan.server_id} has no installer.")
         await self._ensure_network()
         called = installer_of(plan.server_id)
-        async with _translated():
+        async with translated():
             made = await self._docker.containers.create(installer_body(plan, installer), name=identity(called)[1])
             await made.put_archive("/", script_archive(installer))  # type: ignore[no-untyped-call]  # as aiodocker has it
         self._ids[called] = made.id
 
     async def _has_program(self, image: str) -> bool:
         """Whether containers of the image know by themselves what to run."""
-        async with _translated():
+        async with translated():
             config = (await self._docker.images.inspect(image))["Config"]
         return bool(config.get("Entrypoint") or config.get("Cmd"))
 
@@ -243,8 +213,8 @@ class DockerEngine:
             Fault: `SERVER_EXISTS`, when there is another one of this server.
         """
         wanted = {name: value for name, value in labels.items() if name != LABEL_SPECIFICATION}
-        with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
-            async with _translated(10):
+        with none_for(ErrorCode.CONTAINER_NOT_FOUND):
+            async with translated(10):
                 found = await _told(await self._container(server_id))
             if wanted.items() <= found["Config"]["Labels"].items():
                 return True
@@ -265,7 +235,7 @@ class DockerEngine:
             "Labels": {LABEL_MANAGED: "true"},
         }
         try:
-            async with _translated():
+            async with translated():
                 await self._docker.networks.create(body)
         except Fault as fault:
             if "already exists" not in fault.message:
@@ -273,10 +243,10 @@ class DockerEngine:
         self._has_network = True
 
     async def start(self, server_id: str) -> None:
-        async with _translated():
+        async with translated():
             container = await self._container(server_id)
         try:
-            async with _translated():
+            async with translated():
                 await container.start()
         except Fault as fault:
             if fault.code is ErrorCode.PORT_CONFLICT:
@@ -284,11 +254,11 @@ class DockerEngine:
             if "network" not in fault.message or "not found" not in fault.message:
                 raise
             await self._join_network_anew(container)
-            async with _translated():
+            async with translated():
                 await container.start()
 
     async def _port_conflict(self, container: DockerContainer, message: str) -> Fault:
-        async with _translated(10):
+        async with translated(10):
             wanted = wanted_ports((await _told(container))["HostConfig"])
             return conflict(wanted, await self._docker.containers.list(), message)
 
@@ -296,14 +266,14 @@ class DockerEngine:
         """A network without running containers is lost to `docker network prune`, and containers remember it by its id."""
         self._has_network = False
         await self._ensure_network()
-        async with _translated():
+        async with translated():
             network = await self._docker.networks.get(NETWORK)
             await network.disconnect({"Container": container.id, "Force": True})
             await network.connect({"Container": container.id})
 
     async def unpause(self, server_id: str) -> None:
         try:
-            async with _translated(10):
+            async with translated(10):
                 await (await self._container(server_id)).unpause()
         except Fault as fault:
             if "is not paused" not in fault.message:
@@ -311,28 +281,28 @@ class DockerEngine:
 
     async def signal(self, server_id: str, signal: str) -> None:
         try:
-            async with _translated(10):
+            async with translated(10):
                 await (await self._container(server_id)).kill(signal=signal)
         except Fault as fault:
             if "is not running" not in fault.message:
                 raise
 
     async def remove(self, server_id: str) -> None:
-        with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
-            async with _translated():
+        with none_for(ErrorCode.CONTAINER_NOT_FOUND):
+            async with translated():
                 await (await self._container(server_id)).delete(force=True, v=True)
         self._ids.pop(server_id, None)
 
     async def inspect(self, server_id: str) -> Container | None:
-        with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
-            async with _translated(10):
+        with none_for(ErrorCode.CONTAINER_NOT_FOUND):
+            async with translated(10):
                 return container_of(await _told(await self._container(server_id)), NETWORK)
         has_gone = self._ids.pop(server_id, None) is not None
         return await self.inspect(server_id) if has_gone else None
 
     async def list(self) -> list[Container]:
         filters = {"label": [f"{LABEL_MANAGED}=true", LABEL_SERVER]}
-        async with _translated(10):
+        async with translated(10):
             found = await self._docker.containers.list(all=True, filters=json.dumps(filters))
         gate = asyncio.Semaphore(LOOKS_AT_ONCE)
         looks = await asyncio.gather(*(self._look(each, gate) for each in found), return_exceptions=True)
@@ -342,15 +312,15 @@ class DockerEngine:
         return [look for look in looks if isinstance(look, Container)]
 
     async def _look(self, container: DockerContainer, gate: asyncio.Semaphore) -> Container | None:
-        with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
-            async with gate, _translated(10):
+        with none_for(ErrorCode.CONTAINER_NOT_FOUND):
+            async with gate, translated(10):
                 return container_of(await _told(container), NETWORK)
         return None
 
     async def changes(self) -> AsyncIterator[Change]:
         """Our own request, for aiodocker's event channel neither ends with the engine nor comes back."""
         filters = json.dumps({"type": ["container"], "label": [f"{LABEL_MANAGED}=true"], "event": _WATCHED})
-        async with _translated(None):
+        async with translated(None):
             endless = aiohttp.ClientTimeout(total=None, sock_connect=5)
             query = self._docker._do_query("events", "GET", params={"filters": filters}, timeout=endless)  # noqa: SLF001 - see above
             async with asyncio.timeout(EVENTS_TIMEOUT_S):
@@ -363,7 +333,7 @@ class DockerEngine:
         raise unavailable("the event stream ended")
 
     async def attach(self, server_id: str) -> Attachment:
-        async with _translated(10):
+        async with translated(10):
             container = await self._container(server_id)
             stream = container.attach(stdin=True, stdout=True, stderr=True)
             await stream.__aenter__()
@@ -377,11 +347,11 @@ class DockerEngine:
         if since_s is not None:
             params["since"] = f"{since_s:.6f}"
         left = LOG_BYTES
-        async with _translated(10):
+        async with translated(10):
             container = await self._container(server_id)
             path = f"containers/{container.id}/logs"
             has_terminal = (await _told(container))["Config"]["Tty"]
-        async with _translated(None):
+        async with translated(None):
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=LOG_PAUSE_S)
             query = self._docker._do_query(path, "GET", params=params, timeout=timeout)  # noqa: SLF001 - aiodocker mixes the streams
             async with await query as response:
@@ -392,8 +362,8 @@ class DockerEngine:
                         return
 
     async def sample(self, server_id: str) -> Sample | None:
-        with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
-            async with _translated(5):
+        with none_for(ErrorCode.CONTAINER_NOT_FOUND):
+            async with translated(5):
                 path = f"containers/{(await self._container(server_id)).id}/stats"
                 params = {"stream": "false", "one-shot": "true"}
                 query = self._docker._do_query(path, "GET", params=params)  # noqa: SLF001 - aiodocker cannot ask for one shot
@@ -402,14 +372,14 @@ class DockerEngine:
         return None
 
     async def written_bytes(self, server_id: str) -> int | None:
-        with _none_for(ErrorCode.CONTAINER_NOT_FOUND):
-            async with _translated():
+        with none_for(ErrorCode.CONTAINER_NOT_FOUND):
+            async with translated():
                 fields = await (await self._container(server_id)).show(size="true")
             return int(fields.get("SizeRw") or 0)
         return None
 
     async def disk_bytes(self) -> int:
-        async with _translated(DISK_TIMEOUT_S):
+        async with translated(DISK_TIMEOUT_S):
             return disk_of(await self._usage())
 
     async def _usage(self, *kinds: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from aiodocker import Docker
 
 from ctrl_alt_play.agent.engine.base import Image, Login
 from ctrl_alt_play.agent.engine.container import LABEL_SERVER
+from ctrl_alt_play.agent.engine.installer import LABEL_INSTALLS
 from ctrl_alt_play.agent.engine.pull import Pull
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
 from ctrl_alt_play.protocol.images import DOCKER_HUB, registry_of
@@ -47,7 +48,7 @@ async def listed(docker: Docker) -> list[Image]:
     servers, others = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
     for container in await docker.containers.list(all=True):
         labels, names = container["Labels"] or {}, container["Names"] or [container["Id"][:12]]
-        if server_id := labels.get(LABEL_SERVER):
+        if server_id := labels.get(LABEL_SERVER) or labels.get(LABEL_INSTALLS):
             servers[container["ImageID"]].append(server_id)
         else:
             others[container["ImageID"]].append(names[0].removeprefix("/"))

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ctrl_alt_play.doctor import size
-from ctrl_alt_play.panel.errors import Conflict
+from ctrl_alt_play.panel.errors import Conflict, FieldProblem
 from ctrl_alt_play.panel.models import Node, Openness, Server
 from ctrl_alt_play.panel.nodes.capacity import PROMISED, capacity_of
 from ctrl_alt_play.panel.nodes.schemas import Capacity, Room
@@ -24,25 +24,29 @@ async def choose(session: AsyncSession, limits: Limits, tags: Sequence[str] = ()
     Nothing is held by that: whoever makes the server looks again whether there is room, with the node locked.
 
     Raises:
-        Conflict: there is none; it says why of each.
+        Conflict: there is none; it says why of each, first of those that would take it if they had room.
     """
     fitting: list[tuple[Node, Capacity]] = []
-    reasons: list[str] = []
+    full: list[str] = []
+    others: list[str] = []
     for node, *promised in await session.execute(_ALL):
         capacity = capacity_of(node, promised)
-        if reason := _unfit(node, tags) or lacking(capacity, limits):
-            reasons.append(f"{node.name} {reason}")
+        if reason := _unfit(node, tags):
+            others.append(f"{node.name} {reason}")
+        elif reason := lacking(capacity, limits):
+            full.append(f"{node.name} {reason}")
         else:
             fitting.append((node, capacity))
     if not fitting:
-        raise _none(reasons)
+        raise _none([*full, *others])
     return max(fitting, key=lambda one: _merit(one[1], limits))[0]
 
 
 def ensure_open(node: Node) -> None:
     """Raises: Conflict, it takes no new servers."""
     if reason := _SHUT.get(Openness(node.openness)):
-        raise Conflict(f"Node {node.name} takes no servers: it {reason}. Open it, or choose another.", "NODE_NOT_OPEN")
+        sentence = f"Node {node.name} takes no servers: it {reason}. Open it, or choose another."
+        raise Conflict(sentence, "NODE_NOT_OPEN", (FieldProblem("node_id", reason),))
 
 
 async def ensure_room(session: AsyncSession, node: Node, limits: Limits) -> None:
@@ -50,7 +54,7 @@ async def ensure_room(session: AsyncSession, node: Node, limits: Limits) -> None
     promised = (await session.execute(select(*PROMISED).where(Server.node_id == node.id))).one()
     if reason := lacking(capacity_of(node, promised), limits):
         advice = "Ask for less, choose another, let more of it be promised, or make it all the same with force."
-        raise Conflict(f"Node {node.name} {reason}. {advice}", "NO_ROOM")
+        raise Conflict(f"Node {node.name} {reason}. {advice}", "NO_ROOM", (FieldProblem("node_id", reason),))
 
 
 def lacking(capacity: Capacity, limits: Limits) -> str | None:

@@ -16,6 +16,8 @@ interface Kept {
 export class Creating extends Editing {
   nodeId = $state("");
   ownerId = $state("");
+  /** Also where its node has too little left. */
+  isForced = $state(false);
   readonly #once = new Once();
 
   constructor() {
@@ -53,8 +55,8 @@ export class Creating extends Editing {
   }
 
   #ask(): Promise<string> {
-    const { form, nodeId, ownerId } = this;
-    const body = { name: form.name, node_id: nodeId, owner_id: ownerId || null, ...asked(form) };
+    const { form, nodeId, ownerId, isForced } = this;
+    const body = { name: form.name, node_id: nodeId, owner_id: ownerId || null, force: isForced, ...asked(form) };
     return this.#once.ask((key) => {
       const header = { "Idempotency-Key": key };
       return the(api.POST("/api/servers", { params: { header }, body }));

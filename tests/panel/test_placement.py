@@ -67,8 +67,8 @@ async def test_a_machine_that_is_full_takes_none_though_little_is_promised(panel
     tag = unique("tag")
     node_id = await node(panel, tag)
     await use(panel, node_id, memory_used_bytes=15 * GIB, cpu_percent=800, disks=[])
-    for _ in range(12):  # that are away, and not told of before what would take it
-        await panel.part2_agent()
+    for _ in range(12):
+        await panel.admin.post("/api/nodes", {"id": unique("away-and-first"), "name": "Away"}, 201)
     with pytest.raises(Conflict, match=r"has 1 GiB of memory unused where 2 GiB is asked for"):
         await chosen(panel, tag, memory=2 * GIB)
     assert await chosen(panel, tag, memory=GIB // 2, cpu=100) == node_id

@@ -5,7 +5,7 @@ import type { KeyValue } from "../../design/KeyValues.svelte";
 type Schemas = components["schemas"];
 export type Change = Partial<Schemas["ServerChange"]>;
 /** All that a person decides of a server, as the panel takes it. */
-export type Recipe = Omit<Schemas["NewServer"], "name" | "node_id" | "owner_id">;
+export type Recipe = Omit<Schemas["NewServer"], "name" | "node_id" | "owner_id" | "force">;
 
 type Amount = number | null;
 

@@ -124,7 +124,7 @@ async def test_without_a_node_the_one_with_room_is_taken_or_it_is_said_that_ther
 ) -> None:
     path = f"/api/templates/{await kept(panel, QUAKE)}/servers/preview"
     assert (await admin.post(path, {"name": "Any"}, 200))["node_id"] is not None
-    told = await admin.post(path, {"name": "Large", "limits": {"memory": 2**59}}, 200)
+    told = await admin.post(path, {"name": "Large", "node_tags": ["nowhere"]}, 200)
     assert told["node_id"] is None
     assert list(fields(told)) == ["node_id"]
 

@@ -54,7 +54,7 @@ async def test_every_name_in_an_answer_is_in_snake_case(panel: PanelUnderTest, a
 async def test_the_documentation_calls_every_field_what_the_answers_call_it(panel: PanelUnderTest) -> None:
     async with panel.client() as api:
         shapes = (await api.get("/openapi.json")).json()["components"]["schemas"]
-    readiness = [shape["properties"] for name, shape in shapes.items() if name.startswith("Readiness")]
+    readiness = [shape["properties"] for name, shape in shapes.items() if name.endswith("Readiness")]
     assert readiness
     assert all("strip_ansi" in properties for properties in readiness)
     for name, shape in shapes.items():

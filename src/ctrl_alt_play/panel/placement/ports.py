@@ -1,6 +1,6 @@
 """Which ports a server is given."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, func, literal, select, true, union
@@ -45,7 +45,7 @@ async def propose(
     found: list[Port] = []
     for want in wanted:
         for place in _places(ranges, want):
-            number = await _lowest(session, node_id, place, want, {port.external for port in (*beside, *found)})
+            number = await _lowest(session, node_id, place, want, _numbers((*beside, *found), want))
             if number is not None:
                 found += ports_of(want, number, place.address)
                 break
@@ -82,10 +82,15 @@ def _places(ranges: Sequence[PortRange], want: model.Port) -> Iterator[_Place]:
             yield _Place(each.address, each.first, each.last)
 
 
+def _numbers(ports: Iterable[Port], want: model.Port) -> set[int]:
+    """Those that it cannot have beside these. A number of both is two ports, which may be of two purposes."""
+    return {port.external for port in ports if port.protocol in protocols_of(want.protocol)}
+
+
 async def _lowest(
     session: AsyncSession, node_id: str, place: _Place, want: model.Port, proposed: set[int]
 ) -> int | None:
-    """The lowest number that nobody holds. One that is proposed already is left alone, whatever it is for."""
+    """The lowest number that nobody holds, and that is not proposed already."""
     held = select(Allocation.port).where(
         Allocation.node_id == node_id,
         Allocation.protocol.in_(protocols_of(want.protocol)),

@@ -131,6 +131,8 @@ async def test_what_was_changed_in_parts_is_the_next_version(admin: Person) -> N
         ({"installer": {"image": "", "entrypoint": "ash", "script": "true"}}, "scripts.installation.container"),
         ({"configuration": [{"path": "a", "parser": "pdf", "replacements": []}]}, "config.files['a'].parser"),
         ({"configuration": [{"path": "a", "parser": "ini", "replacements": []}] * 2}, "config.files['a']"),
+        ({"stop_timeout": -1}, "ctrl_alt_play.stop_timeout"),
+        ({"ports": [{"name": "query"}] * 2}, "ctrl_alt_play"),
     ],
 )
 async def test_what_is_wrong_with_a_part_has_its_place(admin: Person, fields: dict[str, Any], place: str) -> None:

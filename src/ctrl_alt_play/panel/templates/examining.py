@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ctrl_alt_play.panel.requests import unkept
 from ctrl_alt_play.panel.templates.fetching import Fetcher
 from ctrl_alt_play.panel.templates.schemas import Draft
+from ctrl_alt_play.templates import extension
 from ctrl_alt_play.templates.model import Template
 from ctrl_alt_play.templates.reading import Flaw, NotATemplate, examine
 from ctrl_alt_play.templates.writing import write
@@ -55,13 +56,15 @@ def _read(document: str) -> tuple[Template | None, list[Flaw]]:
 
 def _read_parts(content: Template) -> tuple[Template | None, list[Flaw]]:
     """What is wrong has the place that it would have in a document."""
-    return (content, flaws) if (flaws := list(_doubled(content))) else _read(write(content))
+    return (None, flaws) if (flaws := list(_unwritable(content))) else _read(write(content))
 
 
-def _doubled(content: Template) -> Iterator[Flaw]:
+def _unwritable(content: Template) -> Iterator[Flaw]:
     """What a document cannot even say."""
     if not content.startup_commands:
         yield Flaw("startup", "names no command")
+    _, wrongs = extension.read(content.model_dump(include=set(extension.Extension.model_fields)))
+    yield from (Flaw(place, message) for place, message in wrongs)
     paths: set[str] = set()
     for file in content.configuration:
         place = f"config.files[{file.path!r}]"

@@ -9,7 +9,7 @@ export const TABS = [
   { tab: "players", key: "p", to: "servers.see", name: (t: Texts) => t.server.tabs.players },
   { tab: "activity", key: "a", to: "servers.events", name: (t: Texts) => t.server.tabs.activity },
   { tab: "startup", key: "u", to: "servers.startup", name: (t: Texts) => t.settings.startup },
-  { tab: "settings", key: "e", to: "servers.update", name: (t: Texts) => t.settings.title },
+  { tab: "settings", key: "e", to: "servers.reinstall", name: (t: Texts) => t.settings.title },
 ] as const;
 
 export type Tab = (typeof TABS)[number];

@@ -1,3 +1,4 @@
+import { untrack } from "svelte";
 import { Failed } from "../../api/client";
 import { byField, type FieldProblem } from "./types";
 
@@ -19,7 +20,8 @@ export class Asked<Answer extends { problems: FieldProblem[] }> {
   /** In a moment, for somebody may be typing. */
   soon(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.now(), this.answer === null ? 0 : PAUSE_MS);
+    const pause = untrack(() => (this.answer === null ? 0 : PAUSE_MS)); // an answer is no reason to ask again
+    this.#timer = setTimeout(() => void this.now(), pause);
   }
 
   async now(): Promise<Answer | null> {

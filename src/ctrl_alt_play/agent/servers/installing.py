@@ -21,7 +21,7 @@ from ctrl_alt_play.agent.servers.telling import Result
 from ctrl_alt_play.agent.servers.turns import Overtaken, give_way, unless_overtaken
 from ctrl_alt_play.agent.servers.verdicts import Use
 from ctrl_alt_play.protocol.errors import ErrorCode, Fault
-from ctrl_alt_play.protocol.live import NODE
+from ctrl_alt_play.protocol.live import NODE, Loss
 
 if TYPE_CHECKING:
     from ctrl_alt_play.agent.servers.server import Server
@@ -50,7 +50,7 @@ class Installing:
         self._overtaken = server.inbox.overtaken
         self._name = installer_of(server.id)
         self._has_ended = asyncio.Event()
-        self._is_heard = False
+        self._is_heard = self._was_cut_off = False
         self._console = Console(
             self._name, node.engine, self._game.console.log, server, node.clock, on_end=self._has_ended.set
         )
@@ -88,6 +88,9 @@ class Installing:
             with suppress(Fault):
                 await self.clear()
             self._say("The installation was ended before it was done.")
+            raise
+        except Fault as fault:
+            self._was_cut_off = fault.code is ErrorCode.DOCKER_UNAVAILABLE
             raise
         return {"warning": verdicts.EMPTY} if operation.phase.get(IS_EMPTY) else {}
 
@@ -175,10 +178,12 @@ class Installing:
         self._is_heard = True
 
     async def _hear_out(self, began_at: float) -> None:
-        """All that it wrote is in the log: also what nobody read."""
+        """All that it wrote is in the log: also what nobody read. What one writes that ends while Docker is dead Docker loses (seen with 20.10)."""
         if not self._is_heard:
             await self._console.read_back(began_at)
         await self._console.drained(DRAIN_S)
+        if self._was_cut_off and not self._is_heard:
+            self._game.console.log.lose(0, Loss.AWAY)
 
     async def _wait(self, timeout_s: float) -> None:
         """So long, or until something happened."""

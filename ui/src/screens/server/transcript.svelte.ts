@@ -199,13 +199,18 @@ function rest(part: Part, without: number): Partial<Part> {
   return { offset: part.offset + without, lines: part.lines - without, text };
 }
 
+const FAINT = "2;3";
+const OF_THE_NODE = "36";
+
 /** What no program wrote stands apart from what they write. */
-function aside(text: string): string {
-  return `\x1b[0;2;3m── ${text} ──\x1b[0m`;
+function aside(text: string, look: string): string {
+  return `\x1b[0;${look}m── ${text} ──\x1b[0m`;
 }
 
 function shown(part: Part): Text {
   const text = part.text ?? "";
-  if (part.lost !== null) return { lines: 1, text: aside(words.t.console.lost[part.lost](part.lines)) };
-  return { lines: part.lines, text: part.stream === "node" ? text.split("\n").map(aside).join("\n") : text };
+  if (part.lost !== null) return { lines: 1, text: aside(words.t.console.lost[part.lost](part.lines), FAINT) };
+  if (part.stream !== "node") return { lines: part.lines, text };
+  const said = text.split("\n").map((line) => aside(line, OF_THE_NODE));
+  return { lines: part.lines, text: said.join("\n") };
 }

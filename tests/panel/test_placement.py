@@ -161,10 +161,10 @@ async def test_a_node_that_was_chosen_refuses_what_it_has_no_room_for_unless_for
 ) -> None:
     node_id = await node(panel, unique("tag"))
     await promise(panel, node_id, memory=12 * GIB)
-    refused = await promise(panel, node_id, 409, memory=5 * GIB, cpu=900)
+    refused = await promise(panel, node_id, 409, memory=5 * GIB, cpu=3300)
     assert refused["code"] == "NO_ROOM"
     assert "4 GiB of memory left to promise where 5 GiB" in refused["detail"]
-    assert "800 % of CPU left to promise where 900 %" in refused["detail"]
+    assert "3200 % of CPU left to promise where 3300 %" in refused["detail"]
     forced = {**SPECIFICATION, "name": "forced", "node_id": node_id, "limits": {"memory": 5 * GIB}, "force": True}
     await admin.post("/api/servers", forced)
     assert (await admin.get(f"/api/nodes/{node_id}"))["capacity"]["memory"]["free"] == -GIB

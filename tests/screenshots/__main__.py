@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.integration.page.conftest import WITHOUT_GRAPHICS
 from tests.screenshots.stage import LONG, Stage, stage
 
+from ctrl_alt_play.games.own import own_templates
+
 README = Path("docs/images")
 VIEWPORTS = {"desk": (1440, 900), "phone": (390, 844)}
 THEMES = ("light", "dark")
@@ -34,17 +36,26 @@ def shots(made: Stage) -> Iterator[Shot]:
     yield Shot("servers-table", "/", _table, is_kept=True)
     yield Shot("servers-none-match", "/?q=nowhere", _cards)
     yield Shot("create", "/servers/new")
+    yield Shot("create-ports", "/servers/new", lambda page: _create(page, "Next"))
+    yield Shot("create-variables", "/servers/new", lambda page: _create(page, "Variables"))
+    yield Shot("create-review", "/servers/new", lambda page: _create(page, "Review"))
     yield Shot("console", f"/servers/{castle.id}", is_kept=True)
     yield Shot("server-figures", f"/servers/{castle.id}/figures", _day, is_kept=True)
     for tab in ("players", "activity", "startup", "settings"):
         yield Shot(f"server-{tab}", f"/servers/{castle.id}/{tab}")
+    yield Shot("startup-of-a-template", f"/servers/{made.duel}/startup")
     yield Shot("server-crashed", f"/servers/{crashed.id}/activity")
     yield Shot("server-long", f"/servers/{long.id}")
     yield Shot("server-gone", "/servers/nothing")
     yield Shot("nodes", "/nodes")
     yield Shot("node", f"/nodes/{node}")
     yield Shot("node-away", "/nodes/attic")
-    for name in ("users", "account", "design"):
+    template = f"/templates/{made.templates['luanti']}"
+    yield Shot("templates", "/templates")
+    yield Shot("template", template)
+    yield Shot("template-edit", f"{template}/edit")
+    yield Shot("template-import", "/templates/import", _import)
+    for name in ("registries", "users", "account", "design"):
         yield Shot(name, f"/{name}")
     yield Shot("not-found", "/nodes/nowhere/at/all")
     yield Shot("palette", "/", lambda page: page.keyboard.press("Control+k"))
@@ -62,6 +73,23 @@ def _table(page: Page) -> None:
 
 def _day(page: Page) -> None:
     page.get_by_role("button", name="24 h").click()
+
+
+def _create(page: Page, step: str) -> None:
+    """On the way to a server of a template, as far as that step."""
+    page.get_by_role("button", name="Luanti (Minetest)").click()
+    page.get_by_role("button", name="Next", exact=True).click()
+    page.get_by_label("Name", exact=True).fill("Island")
+    if step != "Next":
+        page.get_by_role("navigation", name="Steps").get_by_role("button", name=step).click()
+
+
+def _import(page: Page) -> None:
+    """One that is good, and one that is not."""
+    good = dict(own_templates())["luanti"].replace("max_users:", "max_players:")
+    for name, text in (("luanti.yaml", good), ("broken.yaml", "name: Ruin\nvariables: [{env_variable: A B}]")):
+        file = {"name": name, "mimeType": "application/yaml", "buffer": text.encode()}
+        page.get_by_label("Choose files").set_input_files([file])
 
 
 def _without_answers(page: Page) -> None:

@@ -12,6 +12,7 @@ from tests.integration.defects import puppet
 from tests.integration.defects.puppet import Puppet
 from tests.integration.installation import Installation
 
+from ctrl_alt_play.games.own import own_templates
 from ctrl_alt_play.panel.config import DATABASE_FILE
 
 LONG = "a-name-of-sixty-four-characters-without-a-space-at-which-to-brea"
@@ -33,6 +34,7 @@ class Stage:
     def __init__(self, installation: Installation, image: str) -> None:
         self.installation = installation
         self.servers: dict[str, Puppet] = {}
+        self.templates: dict[str, str] = {}
         self._image = image
 
     def fill(self) -> None:
@@ -47,8 +49,23 @@ class Stage:
         held = self._server("Museum", 25571)
         held.is_held("suspended")
         self._measure(castle, 40, 380)
+        self._templates()
         answer = self.installation.api.post("/api/nodes", json={"id": "attic", "name": "Attic"})
         assert answer.is_success, answer.text
+
+    def _templates(self) -> None:
+        """Ours; and a server of one, played by the puppet."""
+        for name, text in own_templates():
+            document = text.replace("ctrl-alt-play/openarena:demo", self._image) if name == "openarena" else text
+            answer = self.installation.api.post("/api/templates", json={"document": document, "category": "Ours"})
+            assert answer.is_success, answer.text
+            self.templates[name] = answer.json()["id"]
+        path = f"/api/templates/{self.templates['openarena']}/servers"
+        self.duel = str(self.installation.do("POST", path, {"name": "Duel"})["server_id"])
+        registry = {"host": "registry.example.org", "username": "games", "password": "a password"}
+        assert self.installation.api.post("/api/registries", json=registry).is_success
+        ports = {"address": "0.0.0.0", "first": 27000, "last": 27999, "protocol": "both", "alias": "play.example.org"}
+        assert self.installation.api.post(f"/api/nodes/{self.installation.node_id}/ports", json=ports).is_success
 
     def _server(self, name: str, port: int, *, memory: int = 0, cpu: float = 0, **recipe: Any) -> Puppet:
         limits = {"memory": memory * MIB, "cpu": cpu}

@@ -50,7 +50,8 @@ class Node(Base):
     """None: it always was."""
     extra_memory: Mapped[int] = mapped_column(default=0, server_default="0")
     """Percent of what the machine has that may be promised beyond it; below 0: that is kept back. As are `extra_cpu` and `extra_disk`."""
-    extra_cpu: Mapped[int] = mapped_column(default=0, server_default="0")
+    extra_cpu: Mapped[int] = mapped_column(default=300, server_default="300")
+    """Many games may use a core that each needs for a moment."""
     extra_disk: Mapped[int] = mapped_column(default=0, server_default="0")
     figures: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """What it was last measured to use, as written down from time to time."""

@@ -80,8 +80,8 @@ def _nodes() -> None:
     op.add_column("nodes", sa.Column("openness", sa.String(length=16), server_default="open", nullable=False))
     op.add_column("nodes", sa.Column("openness_since", sa.DateTime(timezone=True), nullable=True))
     op.add_column("nodes", sa.Column("figures", sa.JSON(), nullable=True))
-    for name in ("extra_memory", "extra_cpu", "extra_disk"):
-        op.add_column("nodes", sa.Column(name, sa.Integer(), server_default="0", nullable=False))
+    for name, usual in (("extra_memory", "0"), ("extra_cpu", "300"), ("extra_disk", "0")):
+        op.add_column("nodes", sa.Column(name, sa.Integer(), server_default=usual, nullable=False))
     op.create_table(
         "port_ranges",
         sa.Column("id", sa.String(length=36), nullable=False),

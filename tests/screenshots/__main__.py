@@ -76,7 +76,9 @@ def _day(page: Page) -> None:
 
 
 def _create(page: Page, step: str) -> None:
-    """On the way to a server of a template, as far as that step."""
+    """On the way to a server of a template, as far as that step, from its beginning: what was decided before is remembered."""
+    page.evaluate("sessionStorage.clear(); localStorage.clear()")
+    page.reload()
     page.get_by_role("button", name="Luanti (Minetest)").click()
     page.get_by_role("button", name="Next", exact=True).click()
     page.get_by_label("Name", exact=True).fill("Island")

@@ -494,6 +494,16 @@ async def test_an_engine_that_goes_away_is_waited_for_while_an_installer_may_be_
     assert said[3:] in ([], ["stdout: away"])
 
 
+async def test_a_server_is_known_as_being_installed_again_once_its_engine_is_back(home: Household) -> None:
+    create = await at_work(home)
+    home.engine.go_away()
+    await until(lambda: home.server().state is ServerState.UNKNOWN)
+    home.engine.come_back()
+    await until(lambda: home.server().state is ServerState.ABSENT)
+    home.engine.end_game(NAME, 0)
+    assert (await home.done(create)).fault is None
+
+
 async def test_an_installer_that_ends_while_its_engine_is_away_may_have_said_more(home: Household) -> None:
     create = await at_work(home)
     home.engine.go_away()

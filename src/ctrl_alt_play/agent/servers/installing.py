@@ -111,7 +111,9 @@ class Installing:
 
     async def _install(self, operation: OperationRecord, *, wipe: bool) -> None:
         server, installer = self._server, self._game.record.specification.installer
-        if BEGAN not in operation.phase:
+        if BEGAN in operation.phase:
+            server.apply(server.life.begin_installing())  # which is not known any more, where the engine was away
+        else:
             await self._prepare(wipe=wipe)
         if installer is not None:
             server.steps.tell("installing")

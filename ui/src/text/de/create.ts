@@ -28,6 +28,7 @@ export const create: typeof english = {
     moreHint: "Zum Ändern öffnen; was dort steht, passt für die meisten Spiele.",
     review: "Überblick",
     nothing: "Noch nicht gewählt",
+    empty: "Leer",
     noPorts: "Keine",
     noLimit: "keine Grenze",
     cpuOf: (percent) => `${percent} CPU`,

@@ -25,6 +25,7 @@ export const create = {
     moreHint: "Open to change; what stands there is good for most games.",
     review: "Review",
     nothing: "Not chosen yet",
+    empty: "Empty",
     noPorts: "None",
     noLimit: "no limit",
     cpuOf: (percent: string) => `${percent} CPU`,

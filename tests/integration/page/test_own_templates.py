@@ -105,10 +105,9 @@ def _import(page: Page, file: Path, name: str) -> None:
 
 
 def _create(page: Page, name: str, label: str, value: str) -> None:
-    page.get_by_role("link", name="Servers", exact=True).click()
-    page.get_by_role("link", name="Create a server").first.click()
-    page.get_by_role("button", name=name).click()
-    page.get_by_role("button", name="Next", exact=True).click()
+    page.get_by_role("link", name="Open").click()
+    expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+    page.get_by_role("button", name="Create a server").click()
     page.get_by_label("Name", exact=True).fill("Castle")
     expect(page.get_by_text("proposed: free on this node").first).to_be_visible()
     page.get_by_role("button", name="Next", exact=True).click()

@@ -15,7 +15,7 @@ WITHOUT_GRAPHICS = ("--no-sandbox", "--disable-gpu", "--disable-3d-apis")
 """Then a terminal's lines are text in the page, as for a machine without a graphics card."""
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     program = shutil.which("chromium")
     if program is None:
@@ -66,7 +66,7 @@ class Lent:
             self._ready.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def lent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lent]:
     lent = Lent(tmp_path_factory)
     yield lent

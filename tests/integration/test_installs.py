@@ -1,7 +1,7 @@
 """Installers with a real panel, agent and engine: whatever is killed or cut off in whichever phase, the outcome is told truly."""
 
-import asyncio
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import pytest
 from tests.integration.agent.test_sudden_ends import OwnEngine
 from tests.integration.defects import puppet
 from tests.integration.installation import Installation, docker
+from tests.integration.loops import own_loop
 from tests.integration.page.way import proxied
 from tests.waiting import until
 
@@ -215,7 +216,7 @@ PROGRAMS = pytest.mark.parametrize(
 def test_killed_at_any_moment_of_a_creation(installation: Installation, image: str, kill: Strike, come: Strike) -> None:
     for pause_s in (0.0, 0.05, 0.2):
         install = Install(installation, image)
-        asyncio.run(asyncio.sleep(pause_s))  # the point in time is what is tested
+        time.sleep(pause_s)  # the point in time is what is tested
         kill(install)
         come(install)
         install.is_at_work().goes_on()
@@ -263,7 +264,7 @@ def test_killed_at_the_moment_of_the_end(installation: Installation, image: str,
     for pause_s in (0.05, 0.2):
         install = Install(installation, image).is_at_work()
         install.goes_on()
-        asyncio.run(asyncio.sleep(pause_s))  # the point in time is what is tested
+        time.sleep(pause_s)  # the point in time is what is tested
         kill(install)
         come(install)
         install.ended()
@@ -316,10 +317,10 @@ def test_the_engine_dies_while_the_installer_works(
 ) -> None:
     """With `live-restore` the installer goes on without it. What it writes then Docker keeps, unless it also ends then."""
     installation = Installation(tmp_path)
-    with asyncio.Runner() as runner:
+    with own_loop() as run:
         engine = OwnEngine(tmp_path_factory.mktemp("own"))  # the path of a socket is short
         try:
-            runner.run(engine.open())
+            run(engine.open())
             docker("save", "--output", str(tmp_path / "image.tar"), image)
             docker("--host", engine.host, "load", "--input", str(tmp_path / "image.tar"))
             installation.start_panel()
@@ -328,15 +329,15 @@ def test_the_engine_dies_while_the_installer_works(
             installation.wait_for_node()
             install = Install(installation, image).is_at_work()
             pid = docker("--host", engine.host, "inspect", "--format", "{{.State.Pid}}", install.container)
-            runner.run(engine.kill())
+            run(engine.kill())
             install.becomes("UNKNOWN")
             if ends == "with it":
-                runner.run(engine.end(int(pid)))
+                run(engine.end(int(pid)))
             elif ends == "while it is away":
                 install.goes_on()
                 until((install.folder / "game.jar").exists, "the installer is done", 20)
             assert installation.get(f"/api/operations/{install.operation['id']}")["state"] == "running"
-            runner.run(engine.start())
+            run(engine.start())
             if ends == "with it":
                 assert install.ended("failed")["code"] == "INSTALL_FAILED"
                 install.becomes("INSTALL_FAILED")
@@ -351,4 +352,4 @@ def test_the_engine_dies_while_the_installer_works(
             install.leaves_nothing("--host", engine.host)
         finally:
             installation.close()
-            runner.run(engine.close())
+            run(engine.close())

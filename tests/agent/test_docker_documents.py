@@ -61,7 +61,7 @@ def _no_collector() -> Iterator[None]:
 
 
 def kept() -> list[dict[str, Any]]:
-    return [each for each in gc.get_objects() if isinstance(each, dict) and each == TOLD and each is not TOLD]
+    return [each for each in gc.get_objects() if type(each) is dict and each == TOLD and each is not TOLD]
 
 
 async def test_what_was_asked_for_is_gone_once_it_is_read(engine: DockerEngine) -> None:

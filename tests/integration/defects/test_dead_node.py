@@ -31,11 +31,13 @@ def frozen(installation: Installation) -> Iterator[None]:
 NO_PAGES = (
     "/api/servers/{server_id}/console",
     "/api/nodes/{node_id}/doctor/own",
+    "/api/nodes/{node_id}/images",
+    "/api/templates/{template_id}",
     "/api/live",
     "/api/enrolment/{file}",
 )
-"""A console and what a node finds on itself are the node's own: they are waited for by whoever asks, and by nobody else. What goes on for ever is
-no page, and neither is the program.
+"""A console, what a node finds on itself and its images are the node's own: they are waited for by whoever asks, and by nobody else. What goes
+on for ever is no page, and neither is the program. A template knows of no node.
 """
 
 

@@ -42,7 +42,7 @@ def test_a_node_gives_ports_and_an_address_and_is_taken_out_of_service(
     page.get_by_role("button", name="Change", exact=True).click()
     page.get_by_label("Address for players").fill("not a host")
     page.get_by_label("Tags").fill("SSD, eu")
-    page.get_by_label("Memory").fill("-50")
+    page.get_by_role("spinbutton", name="Memory").fill("-50")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("dialog")).to_contain_text("is no host")
     page.get_by_label("Address for players").fill("play.example.org")

@@ -81,14 +81,21 @@ class Installation:
         self.wait_for_panel()
         self.start_agent()
         self.wait_for_node()
-        self._first = (self.panel, self.agent)
+        self._first, self._offered = (self.panel, self.agent), self._offers()
         return self
 
+    def _offers(self) -> list[Any]:
+        """What a node has for servers, as far as somebody decided that."""
+        path = f"/api/nodes/{self.node_id}"
+        node, decided = self.get(path), ("name", "enabled", "address", "tags", "openness", "extra_memory", "extra_cpu")
+        return [*(node[field] for field in decided), self.get(f"{path}/ports")["items"], self.get("/api/registries")]
+
     def is_as_it_was(self) -> bool:
-        """Whether the same programs run, and there are no other accounts and nodes than in the beginning."""
+        """Whether the same programs run, and there are no other accounts, nodes and offers of these than in the beginning."""
         is_running = all(program is not None and program.poll() is None for program in self._first)
         others = [self.get(path)["items"][1:] for path in ("/api/users", "/api/nodes")]
-        return is_running and (self.panel, self.agent) == self._first and others == [[], []]
+        is_same = (self.panel, self.agent) == self._first and self._offers() == self._offered
+        return is_running and is_same and others == [[], []]
 
     def empty(self) -> None:
         """No servers any more, and no templates."""
